@@ -1,0 +1,19 @@
+//! What the worker and the browser must agree on.
+//!
+//! Without features this crate has no tensors, no clock, no sockets and no files: a [`spec::RunSpec`]
+//! goes in, [`event::Event`]s come out, and [`state::RunState`] is what anyone makes of them.
+//! Feature `tokens` adds tokenisation and chat templates; feature `model` the differentiable model.
+
+pub mod catalogue;
+pub mod event;
+pub mod metrics;
+pub mod nontriviality;
+pub mod spec;
+pub mod state;
+pub mod suffixes;
+pub mod wire;
+
+#[cfg(feature = "model")]
+pub mod model;
+#[cfg(feature = "tokens")]
+pub mod tokens;

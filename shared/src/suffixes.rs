@@ -1,0 +1,152 @@
+//! The user prompts of a run: built-in sets and the user's own, dealt to the splits.
+
+use crate::catalogue::{FieldError, Suffix, SuffixSet};
+use crate::spec::{Split, SuffixSpec};
+
+/// Longest suffix, in bytes; far above any context that a supported model has at one byte a token.
+pub const MAX_SUFFIX_BYTES: usize = 16 * 1024;
+
+/// The built-in sets, the default first.
+pub fn built_in() -> Vec<SuffixSet> {
+    vec![SuffixSet {
+        name: "everyday".to_owned(),
+        title: "Everyday requests".to_owned(),
+        suffixes: parse(include_str!("../data/suffixes-everyday.tsv")),
+    }]
+}
+
+/// Deals suffixes to the splits.
+///
+/// A built-in set has a fixed split, and the seed decides which of a split's suffixes are used. The
+/// user's own texts are shuffled by the seed and dealt train, validation, test.
+pub fn deal(spec: &SuffixSpec, seed: u64, sets: &[SuffixSet]) -> Result<Vec<Suffix>, FieldError> {
+    if spec.train == 0 {
+        return Err(FieldError::new("suffixes.train", "at least one train suffix is needed"));
+    }
+    if spec.test == 0 {
+        return Err(FieldError::new("suffixes.test", "at least one test suffix is needed"));
+    }
+    let wanted = |split| match split {
+        Split::Train => spec.train,
+        Split::Validation => spec.validation,
+        Split::Test => spec.test,
+    };
+    if !spec.texts.is_empty() {
+        return deal_texts(spec, seed, wanted);
+    }
+    let Some(set) = sets.iter().find(|set| set.name == spec.set) else {
+        let known: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        let message = format!("no suffix set is called \"{}\"; known are {}", spec.set, known.join(", "));
+        return Err(FieldError::new("suffixes.set", message));
+    };
+    let mut dealt = Vec::new();
+    for split in Split::ALL {
+        let mut suffixes: Vec<Suffix> = set.suffixes.iter().filter(|suffix| suffix.split == split).cloned().collect();
+        if suffixes.len() < wanted(split) {
+            let message = format!("the set \"{}\" has {} suffixes for {}", set.name, suffixes.len(), split.name());
+            return Err(FieldError::new(format!("suffixes.{}", split.name()), message));
+        }
+        shuffle(&mut suffixes, seed);
+        dealt.extend(suffixes.into_iter().take(wanted(split)));
+    }
+    Ok(dealt)
+}
+
+fn deal_texts(spec: &SuffixSpec, seed: u64, wanted: impl Fn(Split) -> usize) -> Result<Vec<Suffix>, FieldError> {
+    for (index, text) in spec.texts.iter().enumerate() {
+        let field = format!("suffixes.texts[{index}]");
+        if text.trim().is_empty() {
+            return Err(FieldError::new(field, "the suffix is empty"));
+        }
+        if text.len() > MAX_SUFFIX_BYTES {
+            let message = format!("the suffix has {} bytes; at most {MAX_SUFFIX_BYTES} are allowed", text.len());
+            return Err(FieldError::new(field, message));
+        }
+        if spec.texts[..index].contains(text) {
+            return Err(FieldError::new(field, "the suffix stands there twice, so it could be in two splits"));
+        }
+    }
+    let needed: usize = Split::ALL.into_iter().map(&wanted).sum();
+    if spec.texts.len() < needed {
+        let message = format!(
+            "{} texts cannot fill {} train + {} validation + {} test suffixes",
+            spec.texts.len(),
+            spec.train,
+            spec.validation,
+            spec.test
+        );
+        return Err(FieldError::new("suffixes.texts", message));
+    }
+    let mut texts = spec.texts.clone();
+    shuffle(&mut texts, seed);
+    let mut texts = texts.into_iter();
+    let splits = Split::ALL.into_iter().flat_map(|split| std::iter::repeat_n(split, wanted(split)));
+    Ok(splits.zip(&mut texts).map(|(split, text)| Suffix { split, text }).collect())
+}
+
+/// Fisher–Yates with SplitMix64: a few lines that never change under us, so that a seed deals the
+/// same suffixes in every version.
+fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    for last in (1..items.len()).rev() {
+        items.swap(last, (next() % (last as u64 + 1)) as usize);
+    }
+}
+
+/// One suffix a line: its split, a tab, the prompt.
+fn parse(table: &str) -> Vec<Suffix> {
+    table
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .filter_map(|(split, text)| {
+            let split = Split::ALL.into_iter().find(|known| known.name() == split)?;
+            Some(Suffix { split, text: text.to_owned() })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_sets_are_large_and_disjoint() {
+        for set in built_in() {
+            let lines = include_str!("../data/suffixes-everyday.tsv").lines().count();
+            assert_eq!(set.suffixes.len(), lines, "every line of {} is read", set.name);
+            assert!(set.suffixes.len() >= 24);
+            for (index, suffix) in set.suffixes.iter().enumerate() {
+                assert!(set.suffixes[..index].iter().all(|other| other.text != suffix.text), "{} twice", suffix.text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_never_moves_a_suffix_to_another_split() {
+        let sets = built_in();
+        for seed in 0..20 {
+            let dealt = deal(&SuffixSpec::default(), seed, &sets).unwrap();
+            assert_eq!(dealt.len(), 20);
+            assert!(dealt.iter().all(|suffix| sets[0].suffixes.contains(suffix)));
+        }
+    }
+
+    #[test]
+    fn own_texts_are_all_dealt_once() {
+        let texts: Vec<String> = (0..10).map(|n| format!("prompt {n}")).collect();
+        let spec = SuffixSpec { train: 5, validation: 2, test: 3, texts: texts.clone(), ..SuffixSpec::default() };
+        let mut dealt: Vec<String> = deal(&spec, 3, &[]).unwrap().into_iter().map(|suffix| suffix.text).collect();
+        assert_ne!(dealt, texts, "the seed shuffles");
+        dealt.sort();
+        assert_eq!(dealt, texts);
+        let short = SuffixSpec { test: 4, ..spec };
+        assert_eq!(deal(&short, 3, &[]).unwrap_err().field, "suffixes.texts");
+    }
+}

@@ -1,0 +1,224 @@
+//! Messages between client and worker: JSON text frames over one WebSocket.
+//!
+//! `docs/protocol.md` shows each message with an example that a test parses.
+
+use crate::catalogue::Catalogue;
+use crate::event::{ErrorBody, Stamped};
+use crate::spec::RunSpec;
+use serde::{Deserialize, Serialize};
+
+/// Version of these messages; both sides must have the same.
+pub const PROTOCOL: u32 = 1;
+
+/// Longest message that a client may send, in bytes.
+pub const MAX_CLIENT_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// What a client says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientMessage {
+    /// First message, within 5 seconds: who is there.
+    Hello {
+        /// [`PROTOCOL`] of the client.
+        protocol: u32,
+        /// What proves that the client may talk.
+        credential: Credential,
+    },
+    /// Does something, once: a repeat with the same id gets the stored reply.
+    Command {
+        /// A UUID that the client made.
+        id: String,
+        /// What to do.
+        command: Command,
+    },
+    /// Replays a run's log after a place, then goes on live.
+    Subscribe {
+        /// The run.
+        run: String,
+        /// The epoch that `after_seq` counts in; 0 or an earlier epoch replays all.
+        epoch: u32,
+        /// The last event that the client has.
+        after_seq: u64,
+    },
+    /// Ends a subscription.
+    Unsubscribe {
+        /// The run.
+        run: String,
+    },
+}
+
+/// What proves that a client may talk.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// The worker's token.
+    Token(String),
+    /// The code in the fragment of the launch address; the welcome brings the token.
+    Code(String),
+}
+
+/// Credentials never show in a log.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Credential::Token(_) => "Token(…)",
+            Credential::Code(_) => "Code(…)",
+        })
+    }
+}
+
+/// What a client may ask for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Queues a run.
+    StartRun {
+        /// What to do.
+        spec: Box<RunSpec>,
+    },
+    /// Stops a run, queued or running; the best prefix so far stands.
+    CancelRun {
+        /// The run.
+        run: String,
+    },
+    /// Starts an interrupted, failed or cancelled run again from the beginning, as its next epoch.
+    RestartRun {
+        /// The run.
+        run: String,
+    },
+}
+
+/// What the worker says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The client may talk.
+    Welcome {
+        /// [`PROTOCOL`] of the worker.
+        protocol: u32,
+        /// Version of the worker.
+        version: String,
+        /// The token, where the client came with a code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// What the worker can do.
+        catalogue: Box<Catalogue>,
+        /// All runs, newest first.
+        runs: Vec<RunSummary>,
+    },
+    /// The answer to a command.
+    Reply {
+        /// The command's id.
+        id: String,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// A run is new or changed its state.
+    RunChanged {
+        /// The run.
+        run: RunSummary,
+    },
+    /// One event of a subscribed run.
+    Event {
+        /// The event.
+        stamped: Box<Stamped>,
+    },
+    /// The replay of a subscription is complete; what follows is live.
+    CaughtUp {
+        /// The run.
+        run: String,
+        /// Epoch of the last event sent.
+        epoch: u32,
+        /// Its place in the log.
+        seq: u64,
+    },
+    /// Something about the last message was wrong. The connection stays open unless it was the hello.
+    Error {
+        /// What.
+        error: ErrorBody,
+    },
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Done {
+        /// The run that it was about.
+        run: String,
+    },
+    /// It was refused; nothing changed.
+    Refused {
+        /// Every reason.
+        errors: Vec<ErrorBody>,
+    },
+}
+
+/// A run in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run.
+    pub run: String,
+    /// Its current attempt.
+    pub epoch: u32,
+    /// Where it stands.
+    pub state: RunPhase,
+    /// Place in the queue, from 1, while queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<usize>,
+    /// Preset that it began as.
+    pub preset: String,
+    /// Model.
+    pub model: String,
+    /// Reference prefix.
+    pub teacher: String,
+    /// Seed.
+    pub seed: u64,
+    /// When it was accepted, in milliseconds since the Unix epoch.
+    pub created_unix_ms: u64,
+    /// Gap closed on the test suffixes, once finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_closed_test: Option<f64>,
+    /// Text of the found prefix, once finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix_text: Option<String>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunPhase {
+    /// Waits for the worker.
+    #[default]
+    Queued,
+    /// Is worked on.
+    Running,
+    /// Ended with a result.
+    Finished,
+    /// Stopped by the user.
+    Cancelled,
+    /// Ended with an error.
+    Failed,
+    /// The worker stopped while it ran.
+    Interrupted,
+}
+
+impl RunPhase {
+    /// The name on screen and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunPhase::Queued => "queued",
+            RunPhase::Running => "running",
+            RunPhase::Finished => "finished",
+            RunPhase::Cancelled => "cancelled",
+            RunPhase::Failed => "failed",
+            RunPhase::Interrupted => "interrupted",
+        }
+    }
+
+    /// Whether nothing more will happen unless someone starts it again.
+    pub fn is_over(self) -> bool {
+        !matches!(self, RunPhase::Queued | RunPhase::Running)
+    }
+}

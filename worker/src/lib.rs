@@ -1,0 +1,1 @@
+//! The worker: finds steering prefixes on this machine, and serves them to browsers.
