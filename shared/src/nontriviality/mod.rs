@@ -4,6 +4,17 @@
 //! [`Rules`] are compiled once from the constraints, the reference and the vocabulary. A search asks
 //! [`Rules::allowed`] which tokens it may propose at all and [`Rules::violation`] whether a whole
 //! candidate breaks a rule; a person reads [`Rules::verdict`].
+//!
+//! Each check is one file behind [`check::Check`] and one line of the list in `rules.rs`.
+//! `docs/nontriviality.md` says what each rule means and where it ends.
+
+mod candidate;
+mod check;
+mod round_trip;
+mod rules;
+mod token_classes;
+
+pub use rules::Rules;
 
 use serde::{Deserialize, Serialize};
 

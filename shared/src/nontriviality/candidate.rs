@@ -1,0 +1,75 @@
+//! A candidate prefix as every check sees it.
+
+use super::{Span, Vocabulary, VocabularyPiece};
+use std::borrow::Cow;
+
+/// A prefix in ids and its text.
+pub(super) struct Candidate<'a> {
+    vocabulary: &'a Vocabulary,
+    /// The token ids.
+    pub ids: &'a [u32],
+    /// The bytes of all tokens together; what is no UTF-8 reads U+FFFD.
+    pub text: Cow<'a, str>,
+    /// First byte that is no UTF-8, if there is one.
+    pub not_utf8_at: Option<usize>,
+}
+
+impl<'a> Candidate<'a> {
+    /// Decodes the ids; one outside the vocabulary adds nothing to the text.
+    pub fn new(vocabulary: &'a Vocabulary, ids: &'a [u32]) -> Self {
+        let (text, not_utf8_at) = match ids {
+            // Compiling the rules judges every token alone, so that case copies nothing.
+            &[id] => decode(vocabulary.pieces.get(id as usize).map_or(&[][..], |piece| &piece.bytes)),
+            _ => {
+                let (text, not_utf8_at) = decode_owned(vocabulary.bytes(ids));
+                (Cow::Owned(text), not_utf8_at)
+            }
+        };
+        Candidate { vocabulary, ids, text, not_utf8_at }
+    }
+
+    /// The token at a position; none where the id is outside the vocabulary.
+    pub fn piece(&self, position: usize) -> Option<&'a VocabularyPiece> {
+        self.vocabulary.pieces.get(*self.ids.get(position)? as usize)
+    }
+
+    /// Size of the vocabulary, in tokens.
+    pub fn vocabulary_size(&self) -> usize {
+        self.vocabulary.pieces.len()
+    }
+
+    /// The characters that a token has a part in; none where it has no place in the text.
+    pub fn token_span(&self, position: usize) -> Option<Span> {
+        // Replacement characters are longer than the bytes they stand for: no place to point at.
+        if self.not_utf8_at.is_some() {
+            return None;
+        }
+        let length = |at| self.piece(at).map_or(0, |piece| piece.bytes.len());
+        let mut start_byte: usize = (0..position).map(length).sum();
+        let mut end_byte = start_byte + length(position);
+        while !self.text.is_char_boundary(start_byte) {
+            start_byte -= 1;
+        }
+        while !self.text.is_char_boundary(end_byte) {
+            end_byte += 1;
+        }
+        (start_byte < end_byte).then_some(Span { start_byte, end_byte })
+    }
+}
+
+fn decode(bytes: &[u8]) -> (Cow<'_, str>, Option<usize>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Cow::Borrowed(text), None),
+        Err(error) => (String::from_utf8_lossy(bytes), Some(error.valid_up_to())),
+    }
+}
+
+fn decode_owned(bytes: Vec<u8>) -> (String, Option<usize>) {
+    String::from_utf8(bytes).map_or_else(
+        |error| {
+            let at = error.utf8_error().valid_up_to();
+            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(at))
+        },
+        |text| (text, None),
+    )
+}

@@ -1,0 +1,91 @@
+//! All rules of a run together.
+
+use super::candidate::Candidate;
+use super::check::{Broken, Check, Context};
+use super::{Finding, RoundTrip, Rule, Verdict, Vocabulary};
+use super::{round_trip, token_classes};
+use crate::spec::Constraints;
+
+/// The rules of a run, compiled.
+#[derive(Debug)]
+pub struct Rules {
+    /// In the order of [`Rule`]; [`Rule::RoundTrip`] needs a tokenizer and is no check.
+    checks: Vec<Box<dyn Check>>,
+    /// By id.
+    banned_by: Vec<Option<Rule>>,
+    /// By id.
+    allowed: Vec<bool>,
+}
+
+/// One line a check.
+fn checks(_context: &Context<'_>) -> Vec<Box<dyn Check>> {
+    vec![Box::new(token_classes::TokenClasses)]
+}
+
+impl Rules {
+    /// Compiles the rules and judges every token of the vocabulary by them.
+    ///
+    /// `reference_ids` are the ids of `reference_text` as the run's prompt layout tokenises it.
+    pub fn new(
+        constraints: &Constraints,
+        reference_text: &str,
+        reference_ids: &[u32],
+        vocabulary: &Vocabulary,
+    ) -> Rules {
+        let checks = checks(&Context { constraints, reference_text, reference_ids, vocabulary });
+        let by_token: Vec<&dyn Check> =
+            checks.iter().map(|check| &**check).filter(|check| check.judges_single_tokens()).collect();
+        let banned_by: Vec<Option<Rule>> = (0..vocabulary.pieces.len() as u32)
+            .map(|id| {
+                let ids = [id];
+                let token = Candidate::new(vocabulary, &ids);
+                by_token.iter().find(|check| check.broken_by(&token).is_some()).map(|check| check.rule())
+            })
+            .collect();
+        let allowed = banned_by.iter().map(Option::is_none).collect();
+        Rules { checks, banned_by, allowed }
+    }
+
+    /// Whether a search may propose a token at all, by id.
+    pub fn allowed(&self) -> &[bool] {
+        &self.allowed
+    }
+
+    /// The first rule that a token breaks on its own: why a search may not propose it. An id outside
+    /// the vocabulary breaks [`Rule::TokenClasses`].
+    pub fn banned_by(&self, id: u32) -> Option<Rule> {
+        self.banned_by.get(id as usize).copied().unwrap_or(Some(Rule::TokenClasses))
+    }
+
+    /// The first rule, [`Rule::RoundTrip`] aside, that a whole candidate breaks.
+    pub fn violation(&self, vocabulary: &Vocabulary, ids: &[u32]) -> Option<Finding> {
+        let candidate = Candidate::new(vocabulary, ids);
+        self.checks.iter().find_map(|check| Some(broken(&**check, check.broken_by(&candidate)?)))
+    }
+
+    /// Judges a whole candidate by every rule. Without the outcome of a round trip that rule was not
+    /// checked, and the candidate does not pass.
+    pub fn verdict(&self, vocabulary: &Vocabulary, ids: &[u32], round_trip: Option<&RoundTrip>) -> Verdict {
+        let candidate = Candidate::new(vocabulary, ids);
+        let mut findings: Vec<Finding> = self.checks.iter().map(|check| finding(&**check, &candidate)).collect();
+        findings.push(round_trip::finding(round_trip));
+        Verdict { passed: findings.iter().all(|finding| finding.passed), findings }
+    }
+}
+
+fn finding(check: &dyn Check, candidate: &Candidate<'_>) -> Finding {
+    match check.broken_by(candidate) {
+        Some(found) => broken(check, found),
+        None => Finding {
+            rule: check.rule(),
+            passed: true,
+            evidence: check.kept_by(candidate),
+            bound: check.bound(),
+            span: None,
+        },
+    }
+}
+
+fn broken(check: &dyn Check, found: Broken) -> Finding {
+    Finding { rule: check.rule(), passed: false, evidence: found.evidence, bound: check.bound(), span: found.span }
+}
