@@ -1,0 +1,203 @@
+//! GGUF files, as llama.cpp writes them.
+//!
+//! Format: `docs/gguf.md` of the ggml project. Quantised tensors are dequantised to f32.
+
+use super::{LoadError, Loaded, Weights, checked, checked_config, gguf_tokenizer};
+use crate::model::arch::{ARCHITECTURES, Architecture, Interleaved, names};
+use crate::tokens::TokenizerBundle;
+use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::{Device, Tensor};
+use std::io::{Read, Seek, SeekFrom};
+
+/// The header of a GGUF file.
+pub struct GgufMetadata {
+    content: Content,
+}
+
+impl GgufMetadata {
+    /// Reads the header, and checks that every tensor's data lies inside the file.
+    pub fn read<R: Read + Seek>(reader: &mut R, file: &str) -> Result<Self, LoadError> {
+        let damaged = |reason: String| LoadError::Damaged { file: file.to_owned(), reason };
+        let content = Content::read(reader).map_err(|error| damaged(error.to_string()))?;
+        let length = reader.seek(SeekFrom::End(0)).map_err(|source| LoadError::Io { file: file.to_owned(), source })?;
+        let mut tensors: Vec<_> = content.tensor_infos.iter().collect();
+        tensors.sort_by_key(|(_, info)| info.offset);
+        for (name, info) in tensors {
+            let elements = info.shape.dims().iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+            let blocks = elements.map(|n| n.div_ceil(info.ggml_dtype.block_size()));
+            let end = blocks
+                .and_then(|n| n.checked_mul(info.ggml_dtype.type_size()))
+                .and_then(|bytes| (bytes as u64).checked_add(info.offset)?.checked_add(content.tensor_data_offset));
+            if end.is_none_or(|end| end > length) {
+                let end = end.map_or("an impossible number of".to_owned(), |end| end.to_string());
+                return Err(damaged(format!(
+                    "tensor {name} ends at byte {end}, but the file has {length} bytes (cut short?)"
+                )));
+            }
+        }
+        Ok(GgufMetadata { content })
+    }
+
+    /// `general.architecture`.
+    pub fn architecture(&self) -> Result<&'static Architecture, LoadError> {
+        let found = self.text("general.architecture").unwrap_or_default();
+        ARCHITECTURES
+            .iter()
+            .find(|architecture| architecture.gguf_name == found)
+            .ok_or_else(|| LoadError::UnknownArchitecture { found: found.to_owned(), supported: names() })
+    }
+
+    /// Whether the file holds a tensor of that GGUF name.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        self.content.tensor_infos.contains_key(name)
+    }
+
+    /// First dimension of a tensor, by its GGUF name.
+    pub fn rows(&self, name: &str) -> Result<usize, LoadError> {
+        let info = self.content.tensor_infos.get(name);
+        let info = info.ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })?;
+        info.shape.dims().first().copied().ok_or_else(|| LoadError::WrongShape {
+            name: name.to_owned(),
+            expected: vec![0, 0],
+            found: Vec::new(),
+        })
+    }
+
+    /// A text.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.content.metadata.get(field).and_then(|value| value.to_string().ok()).map(String::as_str)
+    }
+
+    /// A switch.
+    pub fn switch(&self, field: &str) -> Option<bool> {
+        self.content.metadata.get(field).and_then(|value| value.to_bool().ok())
+    }
+
+    /// A whole number that must be there.
+    pub fn usize(&self, field: &str) -> Result<usize, LoadError> {
+        let value = self.content.metadata.get(field).ok_or_else(|| missing(field))?;
+        whole(value).ok_or_else(|| wrong(field, format!("expected a whole number, found {value:?}")))
+    }
+
+    /// A whole number, or what holds where the file is silent.
+    pub fn usize_or(&self, field: &str, default: usize) -> Result<usize, LoadError> {
+        if self.content.metadata.contains_key(field) { self.usize(field) } else { Ok(default) }
+    }
+
+    /// A real number that must be there.
+    pub fn f64(&self, field: &str) -> Result<f64, LoadError> {
+        let value = self.content.metadata.get(field).ok_or_else(|| missing(field))?;
+        let real = value.to_f32().map(f64::from).or_else(|_| value.to_f64());
+        match real {
+            Ok(real) if real.is_finite() => Ok(real),
+            _ => Err(wrong(field, format!("expected a finite number, found {value:?}"))),
+        }
+    }
+
+    /// A real number, or what holds where the file is silent.
+    pub fn f64_or(&self, field: &str, default: f64) -> Result<f64, LoadError> {
+        if self.content.metadata.contains_key(field) { self.f64(field) } else { Ok(default) }
+    }
+
+    /// A list of texts that must be there.
+    pub fn texts(&self, field: &str) -> Result<Vec<&str>, LoadError> {
+        self.list(field, "texts", |value| value.to_string().ok().map(String::as_str))
+    }
+
+    /// A list of whole numbers that must be there.
+    pub fn numbers(&self, field: &str) -> Result<Vec<usize>, LoadError> {
+        self.list(field, "whole numbers", whole)
+    }
+
+    fn list<'a, T>(
+        &'a self,
+        field: &str,
+        of: &str,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<Vec<T>, LoadError> {
+        let value = self.content.metadata.get(field).ok_or_else(|| missing(field))?;
+        let values = value.to_vec().map_err(|_| wrong(field, format!("expected a list of {of}")))?;
+        let items: Option<Vec<T>> = values.iter().map(read).collect();
+        items.ok_or_else(|| wrong(field, format!("expected a list of {of} only")))
+    }
+}
+
+fn whole(value: &Value) -> Option<usize> {
+    match *value {
+        Value::U8(n) => Some(n.into()),
+        Value::I8(n) => n.try_into().ok(),
+        Value::U16(n) => Some(n.into()),
+        Value::I16(n) => n.try_into().ok(),
+        Value::U32(n) => n.try_into().ok(),
+        Value::I32(n) => n.try_into().ok(),
+        Value::U64(n) => n.try_into().ok(),
+        Value::I64(n) => n.try_into().ok(),
+        _ => None,
+    }
+}
+
+fn missing(field: &str) -> LoadError {
+    wrong(field, "missing".to_owned())
+}
+
+fn wrong(field: &str, reason: String) -> LoadError {
+    LoadError::Config { field: field.to_owned(), reason }
+}
+
+/// Loads a GGUF file; `file` is its name in errors.
+pub fn gguf<R: Read + Seek>(reader: &mut R, file: &str, device: &Device) -> Result<Loaded, LoadError> {
+    let metadata = GgufMetadata::read(reader, file)?;
+    let architecture = metadata.architecture()?;
+    let config = checked_config((architecture.config_from_gguf)(&metadata)?)?;
+    let tokenizer = gguf_tokenizer::bundle(&metadata)?;
+    let heads = (config.num_attention_heads, config.num_key_value_heads);
+    let mut weights = GgufWeights { metadata: &metadata, reader, architecture, heads, device };
+    let model = (architecture.build)(config, &mut weights)?;
+    Ok(Loaded { model, tokenizer, architecture: architecture.gguf_name.to_owned() })
+}
+
+/// Reads only the tokenizer and the chat template of a GGUF file.
+pub fn gguf_tokenizer_bundle<R: Read + Seek>(reader: &mut R, file: &str) -> Result<Option<TokenizerBundle>, LoadError> {
+    gguf_tokenizer::bundle(&GgufMetadata::read(reader, file)?)
+}
+
+struct GgufWeights<'a, R> {
+    metadata: &'a GgufMetadata,
+    reader: &'a mut R,
+    architecture: &'static Architecture,
+    heads: (usize, usize),
+    device: &'a Device,
+}
+
+impl<R: Read + Seek> Weights for GgufWeights<'_, R> {
+    fn take(&mut self, hf_name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        let missing = || LoadError::MissingTensor { name: hf_name.to_owned() };
+        let stored = (self.architecture.gguf_tensor)(hf_name).ok_or_else(missing)?;
+        let info = self.metadata.content.tensor_infos.get(&stored.name);
+        let info = info.ok_or_else(|| LoadError::MissingTensor { name: stored.name.clone() })?;
+        if info.shape.dims() != shape {
+            let (expected, found) = (shape.to_vec(), info.shape.dims().to_vec());
+            return Err(LoadError::WrongShape { name: stored.name, expected, found });
+        }
+        let tensor = self
+            .metadata
+            .content
+            .tensor(self.reader, &stored.name, self.device)
+            .and_then(|quantised| quantised.dequantize(self.device))
+            .and_then(|tensor| match stored.interleaved {
+                Interleaved::No => Ok(tensor),
+                Interleaved::QueryHeads => halves(&tensor, self.heads.0),
+                Interleaved::KeyHeads => halves(&tensor, self.heads.1),
+            })
+            .map_err(|source| LoadError::Tensor { name: stored.name.clone(), source })?;
+        checked(&stored.name, tensor, shape)
+    }
+}
+
+/// Undoes llama.cpp's row order: in each head, rows (0, 1), (2, 3), … are the pairs that rotate
+/// together; Hugging Face keeps the first of each pair in the first half and the second in the other.
+fn halves(tensor: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
+    let (rows, columns) = tensor.dims2()?;
+    let pairs = rows / heads / 2;
+    tensor.reshape((heads, pairs, 2, columns))?.transpose(1, 2)?.contiguous()?.reshape((rows, columns))
+}

@@ -1,0 +1,206 @@
+//! Hugging Face directories: `config.json`, safetensors (one file or shards), `tokenizer.json`.
+
+use super::{LoadError, Loaded, Weights, checked, checked_config};
+use crate::model::arch::{ARCHITECTURES, Architecture, names};
+use crate::model::ops::RopeScaling;
+use crate::tokens::TokenizerBundle;
+use candle_core::safetensors::BufferedSafetensors;
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// `config.json`.
+pub struct HfConfig {
+    value: Value,
+}
+
+impl HfConfig {
+    /// Wraps the parsed file.
+    pub fn new(value: Value) -> Self {
+        HfConfig { value }
+    }
+
+    /// A whole number that must be there.
+    pub fn usize(&self, field: &str) -> Result<usize, LoadError> {
+        let value = self.value.get(field).filter(|value| !value.is_null()).ok_or_else(|| wrong(field, "missing"))?;
+        let number = value.as_u64().and_then(|number| number.try_into().ok());
+        number.ok_or_else(|| wrong(field, &format!("expected a whole number, found {value}")))
+    }
+
+    /// A whole number, or what holds where the file is silent.
+    pub fn usize_or(&self, field: &str, default: usize) -> Result<usize, LoadError> {
+        if self.is_set(field) { self.usize(field) } else { Ok(default) }
+    }
+
+    /// A real number, or what holds where the file is silent.
+    pub fn f64_or(&self, field: &str, default: f64) -> Result<f64, LoadError> {
+        if !self.is_set(field) {
+            return Ok(default);
+        }
+        real(&self.value, field)
+    }
+
+    /// A switch, or what holds where the file is silent.
+    pub fn bool_or(&self, field: &str, default: bool) -> Result<bool, LoadError> {
+        match self.value.get(field) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(other) => Err(wrong(field, &format!("expected true or false, found {other}"))),
+        }
+    }
+
+    /// Base of the rotary frequencies; newer files keep it inside `rope_parameters`.
+    pub fn rope_theta(&self, default: f64) -> Result<f64, LoadError> {
+        match self.value.get("rope_parameters") {
+            Some(parameters) if parameters.get("rope_theta").is_some() => real(parameters, "rope_theta"),
+            _ => self.f64_or("rope_theta", default),
+        }
+    }
+
+    /// How rotary frequencies are scaled.
+    pub fn rope_scaling(&self) -> Result<RopeScaling, LoadError> {
+        let scaling = self.value.get("rope_scaling").or_else(|| self.value.get("rope_parameters"));
+        let Some(scaling) = scaling.filter(|value| value.is_object()) else { return Ok(RopeScaling::None) };
+        let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
+        match kind {
+            None | Some("default") => Ok(RopeScaling::None),
+            Some("linear") => Ok(RopeScaling::Linear { factor: real(scaling, "factor")? }),
+            Some("llama3") => Ok(RopeScaling::Llama3 {
+                factor: real(scaling, "factor")?,
+                low_freq_factor: real(scaling, "low_freq_factor")?,
+                high_freq_factor: real(scaling, "high_freq_factor")?,
+                original_context_length: real(scaling, "original_max_position_embeddings")? as usize,
+            }),
+            Some(other) => Err(LoadError::Unsupported(format!("rope_scaling of type {other}"))),
+        }
+    }
+
+    fn is_set(&self, field: &str) -> bool {
+        self.value.get(field).is_some_and(|value| !value.is_null())
+    }
+}
+
+fn real(object: &Value, field: &str) -> Result<f64, LoadError> {
+    let value = object.get(field).ok_or_else(|| wrong(field, "missing"))?;
+    value.as_f64().ok_or_else(|| wrong(field, &format!("expected a number, found {value}")))
+}
+
+fn wrong(field: &str, reason: &str) -> LoadError {
+    LoadError::Config { field: field.to_owned(), reason: reason.to_owned() }
+}
+
+/// Loads a directory in Hugging Face layout. A directory without `tokenizer.json` still gives a
+/// model, for callers that bring ids.
+pub fn hf_directory(directory: &Path, device: &Device) -> Result<Loaded, LoadError> {
+    let value = read_json(&directory.join("config.json"))?;
+    let model_type = value.get("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let architecture = find(&model_type)?;
+    let config = HfConfig::new(value);
+    for unsupported in ["attention_bias", "mlp_bias"] {
+        if config.bool_or(unsupported, false)? {
+            return Err(LoadError::Unsupported(unsupported.to_owned()));
+        }
+    }
+    let config = checked_config((architecture.config_from_hf)(&config)?)?;
+    let mut weights = HfWeights::open(directory, device)?;
+    let model = (architecture.build)(config, &mut weights)?;
+    let tokenizer = hf_tokenizer_bundle(directory)?;
+    Ok(Loaded { model, tokenizer, architecture: architecture.hf_model_type.to_owned() })
+}
+
+fn find(model_type: &str) -> Result<&'static Architecture, LoadError> {
+    ARCHITECTURES
+        .iter()
+        .find(|architecture| architecture.hf_model_type == model_type)
+        .ok_or_else(|| LoadError::UnknownArchitecture { found: model_type.to_owned(), supported: names() })
+}
+
+/// Reads tokenizer, chat template and stop tokens; nothing where there is no `tokenizer.json`.
+pub fn hf_tokenizer_bundle(directory: &Path) -> Result<Option<TokenizerBundle>, LoadError> {
+    let file = directory.join("tokenizer.json");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let tokenizer_json = read_text(&file)?;
+    let optional = |name: &str| {
+        let file = directory.join(name);
+        if file.exists() { read_json(&file) } else { Ok(Value::Null) }
+    };
+    let (config, generation) = (optional("tokenizer_config.json")?, optional("generation_config.json")?);
+    let token = |name: &str| match &config[name] {
+        Value::String(text) => text.clone(),
+        object => object["content"].as_str().unwrap_or_default().to_owned(),
+    };
+    let template_file = directory.join("chat_template.jinja");
+    let chat_template = if template_file.exists() {
+        Some(read_text(&template_file)?)
+    } else {
+        config["chat_template"].as_str().map(str::to_owned)
+    };
+    let model = read_json(&directory.join("config.json"))?;
+    let eos = if generation["eos_token_id"].is_null() { &model["eos_token_id"] } else { &generation["eos_token_id"] };
+    let ids = match eos {
+        Value::Array(ids) => ids.iter().filter_map(Value::as_u64).collect(),
+        id => id.as_u64().into_iter().collect::<Vec<u64>>(),
+    };
+    let stop_ids = ids.into_iter().filter_map(|id| id.try_into().ok()).collect();
+    let (bos_token, eos_token) = (token("bos_token"), token("eos_token"));
+    Ok(Some(TokenizerBundle { tokenizer_json, chat_template, bos_token, eos_token, stop_ids }))
+}
+
+struct HfWeights<'a> {
+    files: Vec<BufferedSafetensors>,
+    file_of: BTreeMap<String, usize>,
+    device: &'a Device,
+}
+
+impl<'a> HfWeights<'a> {
+    fn open(directory: &Path, device: &'a Device) -> Result<Self, LoadError> {
+        let index = directory.join("model.safetensors.index.json");
+        let mut names: Vec<String> = if index.exists() {
+            let index = read_json(&index)?;
+            let map = index["weight_map"].as_object().ok_or_else(|| wrong("weight_map", "missing"))?;
+            map.values().filter_map(Value::as_str).map(str::to_owned).collect()
+        } else {
+            vec!["model.safetensors".to_owned()]
+        };
+        names.sort();
+        names.dedup();
+        let (mut files, mut file_of) = (Vec::new(), BTreeMap::new());
+        for name in names {
+            let path = directory.join(&name);
+            let damaged = |reason: String| LoadError::Damaged { file: path.display().to_string(), reason };
+            // A shard lies beside its index; a name that leads elsewhere is no shard.
+            if Path::new(&name).components().count() != 1 || name.starts_with('.') {
+                return Err(damaged("the index names a file outside the directory".to_owned()));
+            }
+            let bytes = std::fs::read(&path).map_err(|source| io(&path, source))?;
+            let file = BufferedSafetensors::new(bytes).map_err(|error| damaged(error.to_string()))?;
+            file_of.extend(file.tensors().into_iter().map(|(tensor, _)| (tensor, files.len())));
+            files.push(file);
+        }
+        Ok(HfWeights { files, file_of, device })
+    }
+}
+
+impl Weights for HfWeights<'_> {
+    fn take(&mut self, hf_name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        let file = self.file_of.get(hf_name).ok_or_else(|| LoadError::MissingTensor { name: hf_name.to_owned() })?;
+        let tensor = self.files[*file].load(hf_name, self.device);
+        checked(hf_name, tensor.map_err(|source| LoadError::Tensor { name: hf_name.to_owned(), source })?, shape)
+    }
+}
+
+fn read_text(file: &Path) -> Result<String, LoadError> {
+    std::fs::read_to_string(file).map_err(|source| io(file, source))
+}
+
+fn read_json(file: &Path) -> Result<Value, LoadError> {
+    serde_json::from_str(&read_text(file)?)
+        .map_err(|error| LoadError::Damaged { file: file.display().to_string(), reason: error.to_string() })
+}
+
+fn io(file: &Path, source: std::io::Error) -> LoadError {
+    LoadError::Io { file: file.display().to_string(), source }
+}
