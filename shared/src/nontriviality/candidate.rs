@@ -1,7 +1,9 @@
 //! A candidate prefix as every check sees it.
 
+use super::text::{FoldedChar, folded_chars};
 use super::{Span, Vocabulary, VocabularyPiece};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// A prefix in ids and its text.
 pub(super) struct Candidate<'a> {
@@ -12,6 +14,7 @@ pub(super) struct Candidate<'a> {
     pub text: Cow<'a, str>,
     /// First byte that is no UTF-8, if there is one.
     pub not_utf8_at: Option<usize>,
+    folded: OnceCell<Vec<FoldedChar>>,
 }
 
 impl<'a> Candidate<'a> {
@@ -25,12 +28,22 @@ impl<'a> Candidate<'a> {
                 (Cow::Owned(text), not_utf8_at)
             }
         };
-        Candidate { vocabulary, ids, text, not_utf8_at }
+        Candidate { vocabulary, ids, text, not_utf8_at, folded: OnceCell::new() }
     }
 
     /// The token at a position; none where the id is outside the vocabulary.
     pub fn piece(&self, position: usize) -> Option<&'a VocabularyPiece> {
         self.vocabulary.pieces.get(*self.ids.get(position)? as usize)
+    }
+
+    /// The text of one token; what is no UTF-8 on its own reads U+FFFD.
+    pub fn token_text(&self, position: usize) -> Cow<'a, str> {
+        self.piece(position).map_or(Cow::Borrowed(""), |piece| String::from_utf8_lossy(&piece.bytes))
+    }
+
+    /// The text with its case folded.
+    pub fn folded(&self) -> &[FoldedChar] {
+        self.folded.get_or_init(|| folded_chars(&self.text))
     }
 
     /// Size of the vocabulary, in tokens.

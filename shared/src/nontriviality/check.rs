@@ -1,17 +1,17 @@
 //! The shape that all checks share.
 
 use super::candidate::Candidate;
+use super::word_tokens::WordTokens;
 use super::{Rule, Span};
-use crate::nontriviality::Vocabulary;
 use crate::spec::Constraints;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// What checks are compiled from.
 pub(super) struct Context<'a> {
     pub constraints: &'a Constraints,
     pub reference_text: &'a str,
-    pub reference_ids: &'a [u32],
-    pub vocabulary: &'a Vocabulary,
+    pub words: Arc<WordTokens>,
 }
 
 /// One rule, compiled for one run.

@@ -10,9 +10,17 @@
 
 mod candidate;
 mod check;
+mod common_substring;
+mod concepts;
+mod edit_distance;
+mod reference_tokens;
 mod round_trip;
 mod rules;
+mod script;
+mod text;
 mod token_classes;
+mod token_overlap;
+mod word_tokens;
 
 pub use rules::Rules;
 

@@ -2,9 +2,18 @@
 
 use super::candidate::Candidate;
 use super::check::{Broken, Check, Context};
+use super::common_substring::CommonSubstring;
+use super::concepts::Concepts;
+use super::edit_distance::EditDistance;
+use super::reference_tokens::ReferenceTokens;
+use super::round_trip;
+use super::script::OneScript;
+use super::token_classes::TokenClasses;
+use super::token_overlap::TokenOverlap;
+use super::word_tokens::WordTokens;
 use super::{Finding, RoundTrip, Rule, Verdict, Vocabulary};
-use super::{round_trip, token_classes};
 use crate::spec::Constraints;
+use std::sync::Arc;
 
 /// The rules of a run, compiled.
 #[derive(Debug)]
@@ -17,9 +26,17 @@ pub struct Rules {
     allowed: Vec<bool>,
 }
 
-/// One line a check.
-fn checks(_context: &Context<'_>) -> Vec<Box<dyn Check>> {
-    vec![Box::new(token_classes::TokenClasses)]
+/// One line a check, in the order of [`Rule`].
+fn checks(context: &Context<'_>) -> Vec<Box<dyn Check>> {
+    vec![
+        Box::new(TokenClasses),
+        Box::new(ReferenceTokens::new(context)),
+        Box::new(Concepts::new(context)),
+        Box::new(OneScript::new(context)),
+        Box::new(TokenOverlap::new(context)),
+        Box::new(EditDistance::new(context)),
+        Box::new(CommonSubstring::new(context)),
+    ]
 }
 
 impl Rules {
@@ -32,7 +49,8 @@ impl Rules {
         reference_ids: &[u32],
         vocabulary: &Vocabulary,
     ) -> Rules {
-        let checks = checks(&Context { constraints, reference_text, reference_ids, vocabulary });
+        let words = Arc::new(WordTokens::new(vocabulary, reference_ids));
+        let checks = checks(&Context { constraints, reference_text, words });
         let by_token: Vec<&dyn Check> =
             checks.iter().map(|check| &**check).filter(|check| check.judges_single_tokens()).collect();
         let banned_by: Vec<Option<Rule>> = (0..vocabulary.pieces.len() as u32)

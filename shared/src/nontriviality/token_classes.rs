@@ -49,7 +49,7 @@ fn not_text(candidate: &Candidate<'_>) -> Option<Broken> {
             Some(Broken { evidence: format!("id {id} is outside the vocabulary of {size} tokens"), span: None })
         }
         Some(piece) if piece.special => {
-            let text = String::from_utf8_lossy(&piece.bytes);
+            let text = candidate.token_text(position);
             let evidence = format!("token {text:?} ({id}) is a control token or an unused slot");
             Some(Broken { evidence, span: candidate.token_span(position) })
         }

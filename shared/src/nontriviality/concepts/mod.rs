@@ -1,0 +1,114 @@
+//! No banned concept, however it is spelled or tokenised.
+//!
+//! The text is read as its *letters*: letters and digits, compatibility decomposed (NFKD), case
+//! folded, without diacritics. Characters that do not show are left out. One Aho–Corasick automaton
+//! finds every form of every banned word in the letters alone. What stood between the letters, their
+//! [`Joint`]s, then decides whether a reader would find the word too. A hit counts if
+//!
+//! 1. **it is made of whole words**: a word begins before its first letter and ends after its last.
+//!    Words are parted by blanks, punctuation and symbols, where the script changes (so between
+//!    letters and digits), where the case does ("myCat"), and anywhere in scripts that put no spaces
+//!    between words. A token's end parts nothing.
+//! 2. **no blank within it parts ordinary words**: a blank inside the hit is ignored between letters
+//!    that stand alone ("c a t"), where the banned concept has a gap itself ("ice cream"), and
+//!    anywhere if the form has at least [`MIN_JOINED_LETTERS`] letters ("fe line"). Punctuation and
+//!    symbols inside the hit are always ignored ("c-a-t", "fe_line").
+//!
+//! | banned | found in | not found in |
+//! |---|---|---|
+//! | cat | `Cats`, `c.a.t`, `c a t`, `ｃａｔ`, `cát`, `myCat`, `cat5` | `concatenate`, `magic attic`, `vitamin c at noon` |
+//! | feline | `f` + `eline`, `fe-line`, `fe line` | `f`, `line`, `lifeline` |
+//! | island | `islands`, `is land` | `is a land` |
+//!
+//! "fe line" and "is land" are alike to a rule without a dictionary. From six letters on it is more
+//! likely that somebody hides a word than that neighbours spell one by chance.
+
+mod forms;
+mod letters;
+
+use super::candidate::Candidate;
+use super::check::{Broken, Check, Context};
+use super::{Rule, Span};
+use aho_corasick::AhoCorasick;
+use forms::{Form, forms};
+use letters::{Joint, Letters};
+
+/// Letters from which on neighbouring words that spell a form together are taken for it.
+const MIN_JOINED_LETTERS: usize = 6;
+
+/// Checks [`Rule::Concepts`].
+#[derive(Debug)]
+pub(super) struct Concepts {
+    /// As the user wrote them.
+    concepts: Vec<String>,
+    /// Each with the index of its concept; by pattern of the automaton.
+    forms: Vec<(usize, Form)>,
+    automaton: AhoCorasick,
+}
+
+impl Concepts {
+    pub fn new(context: &Context<'_>) -> Self {
+        let concepts = context.constraints.ban_concepts.clone();
+        let forms: Vec<(usize, Form)> = concepts
+            .iter()
+            .enumerate()
+            .flat_map(|(concept, text)| forms(text).into_iter().map(move |form| (concept, form)))
+            .collect();
+        let automaton = AhoCorasick::new(forms.iter().map(|(_, form)| &form.letters))
+            .expect("the automaton of less than 2 GB of words has less than 2^31 states");
+        Concepts { concepts, forms, automaton }
+    }
+}
+
+impl Check for Concepts {
+    fn rule(&self) -> Rule {
+        Rule::Concepts
+    }
+
+    fn bound(&self) -> String {
+        match &self.concepts[..] {
+            [] => "no word is banned".to_owned(),
+            words => format!("none of these, in any spelling: {}", words.join(", ")),
+        }
+    }
+
+    fn judges_single_tokens(&self) -> bool {
+        true
+    }
+
+    fn broken_by(&self, candidate: &Candidate<'_>) -> Option<Broken> {
+        if self.forms.is_empty() {
+            return None;
+        }
+        let letters = Letters::of(&candidate.text);
+        self.automaton.find_overlapping_iter(letters.text()).find_map(|hit| {
+            let (concept, form) = &self.forms[hit.pattern().as_usize()];
+            let (first, end) = (letters.at_byte(hit.start()), letters.at_byte(hit.end()));
+            if !is_visible(&letters, first, end, form) {
+                return None;
+            }
+            let (start_byte, end_byte) = letters.source(first, end - 1);
+            let (found, concept) = (&candidate.text[start_byte..end_byte], &self.concepts[*concept]);
+            let evidence = format!("{found:?} spells {:?}, which a ban on {concept:?} covers", form.letters);
+            Some(Broken { evidence, span: Some(Span { start_byte, end_byte }) })
+        })
+    }
+
+    fn kept_by(&self, _: &Candidate<'_>) -> String {
+        match self.concepts.len() {
+            0 => "not checked".to_owned(),
+            words => format!("none of {words} banned"),
+        }
+    }
+}
+
+/// Whether a reader finds the form in `letters[first..end]`: the two conditions of this module.
+fn is_visible(letters: &Letters, first: usize, end: usize, form: &Form) -> bool {
+    let whole_words = letters.joint_before(first) > Joint::Seamless && letters.joint_before(end) > Joint::Seamless;
+    let blank_is_ignored = |at: usize| {
+        form.letter_count >= MIN_JOINED_LETTERS
+            || form.gaps.contains(&(at - first))
+            || letters.stands_alone(at - 1) && letters.stands_alone(at)
+    };
+    whole_words && (first + 1..end).all(|at| letters.joint_before(at) != Joint::Space || blank_is_ignored(at))
+}
