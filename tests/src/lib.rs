@@ -1,1 +1,3 @@
-//! x
+//! What the tests at the boundary share.
+
+pub mod browser;
