@@ -1,0 +1,126 @@
+//! What every request must pass and every response carries.
+
+use super::negotiate::error_response;
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use shared::event::ErrorBody;
+
+/// Scripts and WebAssembly of our own, nothing inline, nothing from elsewhere, no framing.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// The names under which the worker may be reached.
+pub(super) struct Allowed {
+    hosts: Vec<String>,
+    port: u16,
+}
+
+impl Allowed {
+    /// The loopback names with a port. A name that points here by someone else's doing (DNS
+    /// rebinding) is none of them.
+    pub(super) fn at_port(port: u16) -> Self {
+        let names = ["127.0.0.1", "localhost", "[::1]"];
+        let mut hosts: Vec<String> = names.iter().map(|name| format!("{name}:{port}")).collect();
+        if port == 80 {
+            // Browsers leave out the default port.
+            hosts.extend(names.map(str::to_owned));
+        }
+        Allowed { hosts, port }
+    }
+
+    /// Refuses a request that names another host.
+    pub(super) fn check_host<B>(&self, request: &Request<B>) -> Result<(), Box<Response>> {
+        let mut named = request.headers().get_all(header::HOST).iter();
+        let host_is_ours = match (named.next(), named.next()) {
+            (Some(host), None) => host.to_str().is_ok_and(|host| self.is_host(host)),
+            _ => false,
+        };
+        // The absolute form of a request line names a host too.
+        let line_is_ours = request.uri().authority().is_none_or(|authority| self.is_host(authority.as_str()));
+        if host_is_ours && line_is_ours {
+            return Ok(());
+        }
+        let port = self.port;
+        let error = ErrorBody::new("bad_host", "This worker does not answer under that host name.").with_hint(format!(
+            "Use http://127.0.0.1:{port} or http://localhost:{port}; through a tunnel, keep the port: \
+             ssh -L {port}:127.0.0.1:{port}"
+        ));
+        Err(Box::new(error_response(StatusCode::MISDIRECTED_REQUEST, &error)))
+    }
+
+    /// Whether the request comes from a page of ours; nothing where it names no origin at all.
+    pub(super) fn is_own_origin(&self, headers: &HeaderMap) -> Option<bool> {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let origin = origins.next()?;
+        let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        Some(origins.next().is_none() && host.is_some_and(|host| self.hosts.iter().any(|ours| ours == host)))
+    }
+
+    fn is_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))
+    }
+}
+
+/// Adds what every response carries.
+pub(super) fn add_headers(headers: &mut HeaderMap) {
+    for (name, value) in HEADERS {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_with_our_port_are_hosts() {
+        let allowed = Allowed::at_port(7468);
+        let check = |hosts: &[&str], uri: &str| {
+            let mut request = Request::builder().uri(uri);
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            allowed.check_host(&request.body(()).unwrap()).is_ok()
+        };
+        for good in ["127.0.0.1:7468", "localhost:7468", "LOCALHOST:7468", "[::1]:7468"] {
+            assert!(check(&[good], "/"), "{good}");
+        }
+        for bad in
+            ["127.0.0.1", "localhost:80", "evil.example:7468", "localhost:7468.evil.example", "127.0.0.2:7468", ""]
+        {
+            assert!(!check(&[bad], "/"), "{bad}");
+        }
+        assert!(!check(&[], "/"), "no host");
+        assert!(!check(&["localhost:7468", "evil.example"], "/"), "two hosts");
+        assert!(!check(&["localhost:7468"], "http://evil.example/"), "another host in the request line");
+    }
+
+    #[test]
+    fn origins_are_compared_exactly() {
+        let allowed = Allowed::at_port(7468);
+        let check = |origins: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for origin in origins {
+                headers.append(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            allowed.is_own_origin(&headers)
+        };
+        assert_eq!(check(&[]), None);
+        assert_eq!(check(&["http://localhost:7468"]), Some(true));
+        for bad in
+            ["null", "https://localhost:7468", "http://localhost:7469", "http://localhost:7468/", "localhost:7468"]
+        {
+            assert_eq!(check(&[bad]), Some(false), "{bad}");
+        }
+        assert_eq!(check(&["http://localhost:7468", "http://evil.example"]), Some(false));
+    }
+}

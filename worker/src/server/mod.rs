@@ -1,0 +1,158 @@
+//! The worker as a server on loopback: the page, its API and one WebSocket a client.
+//!
+//! Only this module knows sockets. [`serve`] puts the parts together and takes them apart in order.
+
+mod assets;
+mod auth;
+mod connections;
+mod guard;
+mod hello;
+pub mod limits;
+mod message;
+mod negotiate;
+mod peer;
+mod routes;
+mod socket;
+mod tokenizers;
+
+use crate::sessions::{Executor, JobCommand, Sessions};
+use crate::store::{DataDirectory, Store, StoreError};
+use auth::Gate;
+use guard::Allowed;
+use shared::catalogue::Catalogue;
+use shared::event::ErrorBody;
+use shared::tokens::TokenizerBundle;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokenizers::Tokenizers;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// Tells the tokenizer of a model of the catalogue; its errors are shown to clients, so they name no
+/// files.
+pub type TokenizerSource = Box<dyn Fn(&str) -> Result<TokenizerBundle, ErrorBody> + Send + Sync>;
+
+/// What a server needs to know.
+pub struct ServeOptions {
+    /// Where the log and the token are kept; created where it is missing.
+    pub data_dir: PathBuf,
+    /// Cache folder of the jobs, passed to them as `STEERAGE_CACHE_DIR`.
+    pub cache_dir: PathBuf,
+    /// Program and arguments of a job; empty: this program's own `job` command.
+    pub job_command: Vec<OsString>,
+    /// Environment variables of a job, on top of the worker's own.
+    pub job_env: Vec<(OsString, OsString)>,
+    /// Tells what the worker can do; called on a thread that may block.
+    pub catalogue: Box<dyn Fn() -> Catalogue + Send + Sync>,
+    /// Tells the tokenizer of a model; called on a thread that may block.
+    pub tokenizer: TokenizerSource,
+    /// Called once, when the server answers.
+    pub on_ready: Box<dyn FnOnce(Ready) + Send>,
+}
+
+/// A server that answers.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What to open in a browser: the address with the launch code in its fragment. Whoever has it
+    /// may use the worker while this process lives.
+    pub launch_url: String,
+    /// The file with the token, for other clients.
+    pub token_path: PathBuf,
+}
+
+/// Why the server could not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Others could reach it.
+    #[error("{0} can be reached from other machines; listen on 127.0.0.1 or [::1] and use an SSH tunnel")]
+    NotLoopback(SocketAddr),
+    /// The listener is unusable.
+    #[error("the listener is unusable: {0}")]
+    Listener(std::io::Error),
+    /// No program to run jobs with.
+    #[error("this program's own file cannot be found: {0}")]
+    OwnProgram(std::io::Error),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The token cannot be read or made.
+    #[error(transparent)]
+    Auth(#[from] auth::AuthError),
+}
+
+/// What every request and socket shares.
+struct State {
+    store: Store,
+    sessions: Sessions,
+    gate: Gate,
+    allowed: Allowed,
+    tokenizers: Tokenizers,
+    assets: assets::Assets,
+    /// One permit a socket.
+    sockets: Arc<Semaphore>,
+    /// True once sockets are to close.
+    stop: watch::Receiver<bool>,
+}
+
+/// Serves until `shutdown` resolves, then ends in order: the running job (its run was interrupted),
+/// the sockets, the log.
+pub async fn serve(
+    options: ServeOptions,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Listener)?;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(address));
+    }
+    let job = job_command(&options)?;
+    let directory = DataDirectory::lock(&options.data_dir)?;
+    let token_path = options.data_dir.join(auth::TOKEN_FILE);
+    let gate = Gate::open(&token_path)?;
+    let launch_url = format!("http://{address}/#code={}", gate.launch_code());
+    let store = Store::open(directory)?;
+
+    let (stop_jobs, jobs_stopped) = watch::channel(false);
+    let (stop_sockets, stop) = watch::channel(false);
+    let executor = tokio::spawn(Executor::new(store.clone(), job, jobs_stopped).run());
+    let state = Arc::new(State {
+        sessions: Sessions::new(store.clone(), Arc::from(options.catalogue)),
+        store: store.clone(),
+        gate,
+        allowed: Allowed::at_port(address.port()),
+        tokenizers: Tokenizers::new(options.tokenizer),
+        assets: assets::Assets::default(),
+        sockets: Arc::new(Semaphore::new(limits::MAX_SOCKETS)),
+        stop,
+    });
+    tracing::info!(%address, "listening");
+    (options.on_ready)(Ready { address, launch_url, token_path });
+
+    let open = connections::accept(&listener, &state, shutdown).await;
+    drop(listener);
+    tracing::info!("stopping");
+    stop_jobs.send_replace(true);
+    if let Err(error) = executor.await {
+        tracing::error!(%error, "the executor did not end in order");
+    }
+    stop_sockets.send_replace(true);
+    connections::close(open, &state).await;
+    store.close().await;
+    Ok(())
+}
+
+fn job_command(options: &ServeOptions) -> Result<JobCommand, ServeError> {
+    let command = if options.job_command.is_empty() {
+        let program = std::env::current_exe().map_err(ServeError::OwnProgram)?;
+        vec![program.into_os_string(), OsString::from("job")]
+    } else {
+        options.job_command.clone()
+    };
+    let mut env = vec![(OsString::from("STEERAGE_CACHE_DIR"), options.cache_dir.clone().into_os_string())];
+    env.extend(options.job_env.iter().cloned());
+    Ok(JobCommand { command, env })
+}

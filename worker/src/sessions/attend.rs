@@ -1,0 +1,218 @@
+//! Attending to one job after another.
+
+use super::lines::LineError;
+use super::process::{JobCommand, JobProcess};
+use crate::store::{NewEvent, Store, StoreError, Task};
+use shared::event::{ErrorBody, Event};
+use std::process::ExitStatus;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How long a job may take to stop when it is asked to, or to exit after its last event.
+const EXIT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same when the worker itself is to end.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Pause before something is tried again that the log refused, as when the disk is full.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Takes runs off the queue, one after another.
+pub struct Executor {
+    store: Store,
+    job: JobCommand,
+    /// True once the worker is to end.
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Executor {
+    /// An executor of the runs in a log.
+    pub fn new(store: Store, job: JobCommand, shutdown: watch::Receiver<bool>) -> Self {
+        Executor { store, job, shutdown }
+    }
+
+    /// Works until the worker is to end; then the running job ends, and its run was interrupted.
+    pub async fn run(mut self) {
+        let mut ticks = self.store.ticks();
+        while !*self.shutdown.borrow() {
+            ticks.borrow_and_update();
+            match self.store.take_next().await {
+                Ok(Some(task)) => self.work(task).await,
+                Ok(None) => {
+                    tokio::select! {
+                        _ = ticks.changed() => {}
+                        _ = self.shutdown.changed() => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the queue cannot be read");
+                    self.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn work(&mut self, task: Task) {
+        tracing::info!(run = task.run, epoch = task.epoch, "run begins");
+        let Some(last) = self.attend(&task).await else {
+            tracing::info!(run = task.run, epoch = task.epoch, "run ended");
+            return;
+        };
+        // A run must not stay "running" because the disk was full when it ended.
+        while let Err(error) = self.append(&task, last.clone()).await {
+            tracing::error!(run = task.run, %error, "the end of the run cannot be recorded");
+            if matches!(error, StoreError::NotRunning { .. } | StoreError::Closed) || *self.shutdown.borrow() {
+                return;
+            }
+            self.pause().await;
+        }
+    }
+
+    async fn append(&self, task: &Task, event: Event) -> Result<(), StoreError> {
+        self.store.append(&task.run, task.epoch, vec![NewEvent::new(event)?]).await
+    }
+
+    /// Sees a job through. Returns the last event where the job did not write one itself.
+    async fn attend(&mut self, task: &Task) -> Option<Event> {
+        let first_line = format!("{{\"run\":\"{}\",\"spec\":{}}}\n", task.run, task.spec_json);
+        let mut process = match JobProcess::spawn(&self.job, &task.run, first_line) {
+            Ok(process) => process,
+            Err(error) => {
+                tracing::error!(run = task.run, %error, command = ?self.job.command, "the job cannot be started");
+                return Some(failed("job_not_started", "The worker could not start the job."));
+            }
+        };
+        let mut ticks = self.store.ticks();
+        let mut cancel_deadline = None;
+        loop {
+            if cancel_deadline.is_none() && self.store.board().is_cancel_requested(&task.run, task.epoch) {
+                process.ask_to_cancel();
+                cancel_deadline = Some(Instant::now() + EXIT_PATIENCE);
+            }
+            tokio::select! {
+                lines = process.lines() => match self.take_down(task, lines).await {
+                    Progress::Goes => {}
+                    Progress::WroteLast => {
+                        self.let_exit(task, &mut process).await;
+                        return None;
+                    }
+                    Progress::Broke(event) => {
+                        tracing::error!(run = task.run, log = process.log_tail(), "the job is stopped");
+                        let _ = process.end(Duration::ZERO).await;
+                        return Some(event);
+                    }
+                    Progress::Ended => {
+                        let status = process.end(EXIT_PATIENCE).await;
+                        let asked = cancel_deadline.is_some();
+                        tracing::error!(run = task.run, ?status, asked, log = process.log_tail(), "the job died");
+                        return Some(if asked { Event::Cancelled {} } else { died(status) });
+                    }
+                },
+                _ = ticks.changed() => {}
+                () = sleep_until(cancel_deadline.unwrap_or_else(Instant::now)), if cancel_deadline.is_some() => {
+                    tracing::warn!(run = task.run, "the job did not stop when asked to, and is killed");
+                    let _ = process.end(Duration::ZERO).await;
+                    return Some(Event::Cancelled {});
+                }
+                _ = self.shutdown.changed() => {
+                    let _ = process.end(SHUTDOWN_PATIENCE).await;
+                    return Some(Event::Interrupted {});
+                }
+            }
+        }
+    }
+
+    /// Records the lines that a job wrote.
+    async fn take_down(&self, task: &Task, lines: Result<Vec<String>, LineError>) -> Progress {
+        let mut broke = None;
+        let mut events = Vec::new();
+        match lines {
+            Ok(lines) if lines.is_empty() => return Progress::Ended,
+            Ok(lines) => {
+                for line in lines {
+                    match parse(&line) {
+                        Ok(event) => events.push(event),
+                        Err(reason) => {
+                            broke = Some(reason);
+                            break;
+                        }
+                    }
+                    if events.last().is_some_and(|event| event.event().is_last()) {
+                        break;
+                    }
+                }
+            }
+            Err(error) => broke = Some(error.to_string()),
+        }
+        let ended = events.last().is_some_and(|event| event.event().is_last());
+        if !events.is_empty()
+            && let Err(error) = self.store.append(&task.run, task.epoch, events).await
+        {
+            tracing::error!(run = task.run, %error, "events cannot be recorded");
+            return Progress::Broke(failed("store_failed", "The worker could not record what the job reported."));
+        }
+        match broke {
+            Some(reason) => {
+                tracing::error!(run = task.run, reason, "the job wrote something that is not an event");
+                Progress::Broke(failed("bad_job_output", "The job wrote something that is not an event."))
+            }
+            None if ended => Progress::WroteLast,
+            None => Progress::Goes,
+        }
+    }
+
+    /// Waits for a job that is done to exit: the next one needs its memory.
+    async fn let_exit(&mut self, task: &Task, process: &mut JobProcess) {
+        let status = tokio::select! {
+            status = process.end(EXIT_PATIENCE) => status,
+            _ = self.shutdown.changed() => process.end(Duration::ZERO).await,
+        };
+        tracing::debug!(run = task.run, ?status, "the job exited");
+    }
+
+    async fn pause(&mut self) {
+        tokio::select! {
+            () = sleep(RETRY_PAUSE) => {}
+            _ = self.shutdown.changed() => {}
+        }
+    }
+}
+
+/// What became of a job with the lines that it wrote.
+enum Progress {
+    Goes,
+    /// It wrote the last event.
+    WroteLast,
+    /// It closed its stdout without one.
+    Ended,
+    /// It cannot go on; this is the last event.
+    Broke(Event),
+}
+
+fn parse(line: &str) -> Result<NewEvent, String> {
+    let event = NewEvent::parse(line).map_err(|error| error.to_string())?;
+    match event.event() {
+        // These are the worker's own to say.
+        Event::Queued { .. } | Event::Interrupted {} => Err("an event that a job cannot report".to_owned()),
+        _ => Ok(event),
+    }
+}
+
+fn failed(code: &str, message: impl Into<String>) -> Event {
+    Event::Failed { error: ErrorBody::new(code, message).with_hint("The worker's log tells more.") }
+}
+
+/// How a job died, for a client: no paths, nothing from its log.
+fn died(status: std::io::Result<ExitStatus>) -> Event {
+    let Ok(status) = status else { return failed("job_died", "The job ended without a result.") };
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        let error = ErrorBody::new("job_died", format!("The job was killed by signal {signal}."));
+        // 9 is what the kernel sends when memory runs out.
+        let hint = if signal == 9 { "The machine may have run out of memory." } else { "The worker's log tells more." };
+        return Event::Failed { error: error.with_hint(hint) };
+    }
+    let code = status.code().map_or_else(|| "unknown".to_owned(), |code| code.to_string());
+    failed("job_died", format!("The job ended without a result (exit status {code})."))
+}

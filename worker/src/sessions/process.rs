@@ -1,0 +1,136 @@
+//! One job as a child process: a crash or a lack of memory ends the job, not the worker.
+
+use super::lines::{LineError, LineReader};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc;
+
+/// Longest event that a job may write, in bytes.
+pub(super) const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// Longest piece of a job's log that is passed on as one line, in bytes.
+const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
+
+/// Lines of a job's log that are repeated when it dies.
+const KEPT_LOG_LINES: usize = 20;
+
+/// How jobs are started.
+#[derive(Clone, Debug)]
+pub struct JobCommand {
+    /// Program and arguments.
+    pub command: Vec<OsString>,
+    /// Environment variables on top of the worker's own.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// A running job. Dropped, it is killed.
+pub(super) struct JobProcess {
+    child: Child,
+    /// Lines for its stdin; dropped, its stdin ends.
+    control: Option<mpsc::Sender<String>>,
+    stdout: LineReader<ChildStdout>,
+    log_tail: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl JobProcess {
+    /// Starts a job and gives it its first line.
+    pub(super) fn spawn(job: &JobCommand, run: &str, first_line: String) -> std::io::Result<JobProcess> {
+        let [program, arguments @ ..] = job.command.as_slice() else {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "the job command is empty"));
+        };
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .envs(job.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        // Ctrl-C in a terminal goes to the worker alone, which then ends the job in order. Should
+        // the worker be killed, the end of its stdin ends the job.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn()?;
+        let missing = || std::io::Error::other("a pipe to the job is missing");
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let stderr = child.stderr.take().ok_or_else(missing)?;
+        let (control, lines) = mpsc::channel(2);
+        tokio::spawn(feed(stdin, first_line, lines));
+        let log_tail = Arc::default();
+        tokio::spawn(pass_on_log(stderr, run.to_owned(), Arc::clone(&log_tail)));
+        Ok(JobProcess { child, control: Some(control), stdout: LineReader::new(stdout, MAX_EVENT_BYTES), log_tail })
+    }
+
+    /// The next lines of its stdout; none: it closed it.
+    pub(super) async fn lines(&mut self) -> Result<Vec<String>, LineError> {
+        self.stdout.next().await
+    }
+
+    /// Asks it to stop.
+    pub(super) fn ask_to_cancel(&self) {
+        if let Some(control) = &self.control {
+            // A full channel already holds a request.
+            let _ = control.try_send("cancel\n".to_owned());
+        }
+    }
+
+    /// Ends its stdin, gives it some time to exit, then kills it.
+    pub(super) async fn end(&mut self, patience: Duration) -> std::io::Result<ExitStatus> {
+        self.control = None;
+        match tokio::time::timeout(patience, self.child.wait()).await {
+            Ok(status) => status,
+            Err(_) => {
+                self.child.start_kill()?;
+                self.child.wait().await
+            }
+        }
+    }
+
+    /// The last lines of its log.
+    pub(super) fn log_tail(&self) -> String {
+        let tail = self.log_tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Writes lines to a job's stdin until the sender is dropped or the job stops reading.
+async fn feed(mut stdin: ChildStdin, first_line: String, mut lines: mpsc::Receiver<String>) {
+    let mut next = Some(first_line);
+    while let Some(line) = next {
+        // A job that is gone is noticed by whoever waits for it.
+        if stdin.write_all(line.as_bytes()).await.is_err() || stdin.flush().await.is_err() {
+            return;
+        }
+        next = lines.recv().await;
+    }
+}
+
+/// Passes a job's stderr on to the worker's log.
+async fn pass_on_log(stderr: ChildStderr, run: String, tail: Arc<Mutex<VecDeque<String>>>) {
+    let mut reader = LineReader::new(stderr, MAX_LOG_LINE_BYTES);
+    loop {
+        let lines = match reader.next().await {
+            Ok(lines) if lines.is_empty() => return,
+            Ok(lines) => lines,
+            Err(LineError::Io(_)) => return,
+            Err(error) => {
+                reader.discard();
+                vec![format!("({error})")]
+            }
+        };
+        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines {
+            tracing::info!(run, "{line}");
+            if tail.len() == KEPT_LOG_LINES {
+                tail.pop_front();
+            }
+            tail.push_back(line);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The runs as they are now, for everyone who waits for a change.
+
+use super::page::Cursor;
+use super::row::RunRow;
+use shared::wire::{RunPhase, RunSummary};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// All runs, and since when each is as it is. Readers keep the revision up to which they know the
+/// board and ask for what changed since; a reader that comes late gets the latest state of each run
+/// once, so that nobody needs a queue.
+#[derive(Default)]
+pub struct Board {
+    revision: u64,
+    runs: HashMap<String, Entry>,
+    /// Revision of a run's last change → the run.
+    changes: BTreeMap<u64, String>,
+}
+
+struct Entry {
+    row: RunRow,
+    queue_position: Option<usize>,
+    changed: u64,
+    /// The attempt that is to be stopped.
+    cancel_epoch: Option<u32>,
+}
+
+/// What a committed transaction changed.
+pub(crate) enum Change {
+    /// A run is new or different.
+    Row(RunRow),
+    /// A running run is to be stopped.
+    Cancel(String),
+}
+
+impl Board {
+    /// Number of changes so far.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// All runs, newest first.
+    pub fn runs(&self) -> Vec<RunSummary> {
+        let mut runs: Vec<RunSummary> = self.runs.values().map(Entry::summary).collect();
+        runs.sort_by(|a, b| (b.created_unix_ms, &b.run).cmp(&(a.created_unix_ms, &a.run)));
+        runs
+    }
+
+    /// The runs that changed after a revision, in the order of their last changes.
+    pub fn changed_since(&self, revision: u64) -> Vec<RunSummary> {
+        self.changes.range(revision + 1..).filter_map(|(_, run)| self.runs.get(run)).map(Entry::summary).collect()
+    }
+
+    /// Where a run's log ends; nothing where no such run exists.
+    pub fn head(&self, run: &str) -> Option<Cursor> {
+        self.runs.get(run).map(|entry| Cursor { epoch: entry.row.epoch, seq: entry.row.head_seq })
+    }
+
+    /// Whether someone asked for this attempt to be stopped.
+    pub fn is_cancel_requested(&self, run: &str, epoch: u32) -> bool {
+        self.runs.get(run).is_some_and(|entry| entry.cancel_epoch == Some(epoch))
+    }
+
+    /// Runs that wait.
+    pub fn queued(&self) -> usize {
+        self.runs.values().filter(|entry| entry.row.phase == RunPhase::Queued).count()
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Row(row) => self.apply_row(row),
+            Change::Cancel(run) => {
+                if let Some(entry) = self.runs.get_mut(&run) {
+                    entry.cancel_epoch = Some(entry.row.epoch);
+                }
+                self.revision += 1;
+            }
+        }
+    }
+
+    fn apply_row(&mut self, row: RunRow) {
+        let run = row.run.clone();
+        let before = self.runs.get(&run).map(|entry| entry.row.clone());
+        match self.runs.get_mut(&run) {
+            Some(entry) => entry.row = row.clone(),
+            None => {
+                let entry = Entry { row: row.clone(), queue_position: None, changed: 0, cancel_epoch: None };
+                self.runs.insert(run.clone(), entry);
+            }
+        }
+        if before.as_ref().map(|before| before.queue_order) != Some(row.queue_order) {
+            self.number_queue();
+        }
+        // A longer log alone is no change of the run as a list shows it.
+        if before.map(|before| before.summary(None)) != Some(row.summary(None)) {
+            self.mark(&run);
+        } else {
+            self.revision += 1;
+        }
+    }
+
+    fn number_queue(&mut self) {
+        let mut queue: Vec<(i64, String)> =
+            self.runs.values().filter_map(|entry| Some((entry.row.queue_order?, entry.row.run.clone()))).collect();
+        queue.sort_unstable();
+        let positions: HashMap<String, usize> = queue.into_iter().map(|(_, run)| run).zip(1..).collect();
+        let mut moved = Vec::new();
+        for (run, entry) in &mut self.runs {
+            let position = positions.get(run).copied();
+            if entry.queue_position != position {
+                entry.queue_position = position;
+                moved.push((position, run.clone()));
+            }
+        }
+        moved.sort_unstable();
+        for (_, run) in moved {
+            self.mark(&run);
+        }
+    }
+
+    fn mark(&mut self, run: &str) {
+        self.revision += 1;
+        if let Some(entry) = self.runs.get_mut(run) {
+            self.changes.remove(&entry.changed);
+            entry.changed = self.revision;
+            self.changes.insert(self.revision, run.to_owned());
+        }
+    }
+}
+
+impl Entry {
+    fn summary(&self) -> RunSummary {
+        self.row.summary(self.queue_position)
+    }
+}
+
+/// The board and the bell that rings when it changed.
+#[derive(Default)]
+pub(super) struct Shared {
+    board: Mutex<Board>,
+    tick: watch::Sender<u64>,
+}
+
+impl Shared {
+    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
+        // Nothing in here panics half-way; a poisoned board is as good as any.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ticks(&self) -> watch::Receiver<u64> {
+        self.tick.subscribe()
+    }
+
+    pub(super) fn publish(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut board = self.board();
+        for change in changes {
+            board.apply(change);
+        }
+        let revision = board.revision;
+        drop(board);
+        self.tick.send_replace(revision);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(run: &str, queue_order: Option<i64>) -> RunRow {
+        RunRow {
+            run: run.to_owned(),
+            created_unix_ms: 0,
+            epoch: 1,
+            head_seq: 1,
+            phase: if queue_order.is_some() { RunPhase::Queued } else { RunPhase::Running },
+            queue_order,
+            preset: String::new(),
+            model: String::new(),
+            teacher: String::new(),
+            seed: 0,
+            gap_closed_test: None,
+            prefix_text: None,
+        }
+    }
+
+    fn changed(board: &Board, since: u64) -> Vec<(String, Option<usize>)> {
+        board.changed_since(since).into_iter().map(|run| (run.run, run.queue_position)).collect()
+    }
+
+    #[test]
+    fn taking_the_first_run_moves_the_others_up() {
+        let mut board = Board::default();
+        for (run, order) in [("a", 1), ("b", 2), ("c", 3)] {
+            board.apply(Change::Row(row(run, Some(order))));
+        }
+        assert_eq!(changed(&board, 0), [("a".into(), Some(1)), ("b".into(), Some(2)), ("c".into(), Some(3))]);
+        let seen = board.revision();
+        board.apply(Change::Row(row("a", None)));
+        let mut moved = changed(&board, seen);
+        moved.sort();
+        assert_eq!(moved, [("a".into(), None), ("b".into(), Some(1)), ("c".into(), Some(2))]);
+    }
+
+    #[test]
+    fn a_longer_log_ticks_without_changing_the_run() {
+        let mut board = Board::default();
+        board.apply(Change::Row(row("a", None)));
+        let seen = board.revision();
+        board.apply(Change::Row(RunRow { head_seq: 9, ..row("a", None) }));
+        assert!(board.revision() > seen && board.changed_since(seen).is_empty());
+        assert_eq!(board.head("a"), Some(Cursor { epoch: 1, seq: 9 }));
+    }
+
+    #[test]
+    fn a_cancel_is_for_one_attempt() {
+        let mut board = Board::default();
+        board.apply(Change::Row(row("a", None)));
+        board.apply(Change::Cancel("a".into()));
+        assert!(board.is_cancel_requested("a", 1));
+        assert!(!board.is_cancel_requested("a", 2));
+    }
+}
