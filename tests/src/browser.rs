@@ -195,6 +195,13 @@ impl Page {
         self.element(test_id).await?.click().await.with_context(|| format!("{test_id} cannot be clicked"))
     }
 
+    /// Clicks a link by its text.
+    pub async fn follow(&self, text: &str) -> Result<()> {
+        let query = self.driver.query(By::LinkText(text)).wait(SOON, POLL_INTERVAL).and_displayed();
+        let link = query.first().await.with_context(|| format!("no link says \"{text}\""))?;
+        link.click().await.with_context(|| format!("the link \"{text}\" cannot be clicked"))
+    }
+
     /// Replaces what a field holds, key by key.
     pub async fn fill(&self, test_id: &str, text: &str) -> Result<()> {
         self.see(test_id).await?;
@@ -205,6 +212,30 @@ impl Page {
         field.send_keys(keys).await.with_context(|| format!("{test_id} takes no keys"))
     }
 
+    /// Chooses an option of a list by its value.
+    pub async fn choose(&self, test_id: &str, value: &str) -> Result<()> {
+        let option = self.element(test_id).await?.find(By::Css(format!("option[value={}]", quoted(value)))).await;
+        let option = option.with_context(|| format!("{test_id} has no option {value}"))?;
+        option.click().await.with_context(|| format!("{value} cannot be chosen"))
+    }
+
+    /// Opens a `details` element.
+    pub async fn unfold(&self, test_id: &str) -> Result<()> {
+        self.see(test_id).await?;
+        let summary = self.element(test_id).await?.find(By::Css("summary")).await?;
+        summary.click().await.with_context(|| format!("{test_id} cannot be unfolded"))
+    }
+
+    /// Drops what the console said so far, where errors are the right thing to say.
+    pub async fn forgive_console(&self) -> Result<()> {
+        self.console().await.map(drop)
+    }
+
+    /// Loads the page again.
+    pub async fn reload(&self) -> Result<()> {
+        self.driver.refresh().await.context("the page does not load again")
+    }
+
     /// The first element that is shown.
     pub async fn element(&self, test_id: &str) -> Result<WebElement> {
         let query = self.driver.query(By::Testid(test_id)).wait(SOON, POLL_INTERVAL).and_displayed();
@@ -213,7 +244,7 @@ impl Page {
 
     /// Runs a script in the page until it returns something true, and returns that.
     ///
-    /// The script may use `shown(id)`, `textOf(id)`, `all(id)` and `isShown(element)`.
+    /// The script may use what [`SCRIPT_HELPERS`] defines.
     pub async fn until(&self, what: &str, within: Duration, script: &str) -> Result<Value> {
         let start = Instant::now();
         loop {
@@ -261,6 +292,9 @@ const all = (id) => [...document.querySelectorAll(`[data-testid="${CSS.escape(id
 const isShown = (element) => element.checkVisibility({ visibilityProperty: true });
 const shown = (id) => all(id).some(isShown);
 const textOf = (id) => all(id).find(isShown)?.innerText ?? null;
+const stages = (state) => all("step").filter((step) => step.dataset.state === state).length;
+const chartHasPoints = () => [...document.querySelectorAll("[data-testid=ce-chart] svg path")]
+    .some((path) => path.getAttribute("d").length > 0);
 "#;
 
 /// A string as a JavaScript literal.
