@@ -12,7 +12,7 @@ pub(super) fn finding(round_trip: Option<&RoundTrip>) -> Finding {
             None => (true, format!("the same ids inside all {suffixes} chats")),
             Some(first) => {
                 let failed = failures.len();
-                let (suffix, evidence) = (first.suffix + 1, &first.evidence);
+                let (suffix, evidence) = (first.suffix, &first.evidence);
                 (
                     false,
                     format!("other ids inside {failed} of {suffixes} chats; first with suffix {suffix}: {evidence}"),

@@ -82,9 +82,9 @@ impl Letters {
         self.letters.get(at).map_or(Joint::Space, |letter| letter.joint)
     }
 
-    /// Whether a letter stands alone, as those of "c a t" and "c-a-t" do.
+    /// Whether a letter is a word by itself, as those of "c a t" and "c-a-t" are.
     pub fn stands_alone(&self, at: usize) -> bool {
-        self.joint_before(at) >= Joint::Punctuation && self.joint_before(at + 1) >= Joint::Punctuation
+        self.joint_before(at) > Joint::Seamless && self.joint_before(at + 1) > Joint::Seamless
     }
 
     /// Where a letter begins in [`Letters::text`]; the end of the text counts as one more.

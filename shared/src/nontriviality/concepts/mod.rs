@@ -32,6 +32,7 @@ use super::{Rule, Span};
 use aho_corasick::AhoCorasick;
 use forms::{Form, forms};
 use letters::{Joint, Letters};
+use std::cmp::Reverse;
 
 /// Letters from which on neighbouring words that spell a form together are taken for it.
 const MIN_JOINED_LETTERS: usize = 6;
@@ -81,17 +82,18 @@ impl Check for Concepts {
             return None;
         }
         let letters = Letters::of(&candidate.text);
-        self.automaton.find_overlapping_iter(letters.text()).find_map(|hit| {
-            let (concept, form) = &self.forms[hit.pattern().as_usize()];
-            let (first, end) = (letters.at_byte(hit.start()), letters.at_byte(hit.end()));
-            if !is_visible(&letters, first, end, form) {
-                return None;
-            }
-            let (start_byte, end_byte) = letters.source(first, end - 1);
-            let (found, concept) = (&candidate.text[start_byte..end_byte], &self.concepts[*concept]);
-            let evidence = format!("{found:?} spells {:?}, which a ban on {concept:?} covers", form.letters);
-            Some(Broken { evidence, span: Some(Span { start_byte, end_byte }) })
-        })
+        // The first hit, and the longest that begins there: "cats" rather than "cat".
+        let (first, end, pattern) = self
+            .automaton
+            .find_overlapping_iter(letters.text())
+            .map(|hit| (letters.at_byte(hit.start()), letters.at_byte(hit.end()), hit.pattern().as_usize()))
+            .filter(|&(first, end, pattern)| is_visible(&letters, first, end, &self.forms[pattern].1))
+            .min_by_key(|&(first, end, pattern)| (first, Reverse(end), pattern))?;
+        let (concept, form) = &self.forms[pattern];
+        let (start_byte, end_byte) = letters.source(first, end - 1);
+        let (found, concept) = (&candidate.text[start_byte..end_byte], &self.concepts[*concept]);
+        let evidence = format!("{found:?} spells {:?}, which a ban on {concept:?} covers", form.letters);
+        Some(Broken { evidence, span: Some(Span { start_byte, end_byte }) })
     }
 
     fn kept_by(&self, _: &Candidate<'_>) -> String {
