@@ -7,20 +7,18 @@ use shared::spec::Constraints;
 /// The tokens of "Talk only about cats."
 const REFERENCE: [&str; 5] = ["Talk", " only", " about", " cats", "."];
 
-/// Judges a prefix, given as its tokens, by some constraints. `expected` is the first rule that it
-/// breaks and the text that the finding points at ("" for none).
-fn check(constraints: &Constraints, reference: &[&str], prefix: &[&str], expected: Option<(Rule, &str)>) {
+/// Judges a prefix, given as its tokens, by one rule. `expected` is the text that the finding points
+/// at where the rule is broken ("" for none).
+fn check(rule: Rule, constraints: &Constraints, reference: &[&str], prefix: &[&str], expected: Option<&str>) {
     let vocabulary = vocabulary(reference.iter().chain(prefix).map(|token| token.as_bytes()));
     let reference_ids: Vec<u32> = (0..reference.len() as u32).collect();
     let ids: Vec<u32> = (reference.len() as u32..vocabulary.pieces.len() as u32).collect();
     let rules = Rules::new(constraints, &reference.concat(), &reference_ids, &vocabulary);
     let text = prefix.concat();
-    let found = rules.violation(&vocabulary, &ids);
-    let found = found.as_ref().map(|finding| {
-        assert!(!finding.passed && !finding.evidence.is_empty() && !finding.bound.is_empty(), "{finding:?}");
-        (finding.rule, finding.span.map_or("", |span| &text[span.start_byte..span.end_byte]))
-    });
-    assert_eq!(found, expected, "{prefix:?} under {constraints:?}");
+    let verdict = rules.verdict(&vocabulary, &ids, None);
+    let finding = verdict.findings.iter().find(|finding| finding.rule == rule).expect("every rule has a finding");
+    let broken_at = finding.span.map_or("", |span| &text[span.start_byte..span.end_byte]);
+    assert_eq!((!finding.passed).then_some(broken_at), expected, "{prefix:?} under {constraints:?}: {finding:?}");
 }
 
 #[test]
@@ -101,7 +99,7 @@ fn concepts_are_found_in_every_spelling() {
         ),
         ("बिल्ली", &["काली बिल्ली"], "बिल्ली"),
     ] {
-        check(&banning([concept]), &[], prefix, Some((Rule::Concepts, found)));
+        check(Rule::Concepts, &banning([concept]), &[], prefix, Some(found));
     }
 }
 
@@ -143,7 +141,7 @@ fn innocent_neighbours_are_left_alone() {
         ("++", &["c++"]),
         ("", &["anything"]),
     ] {
-        check(&banning([concept]), &[], prefix, None);
+        check(Rule::Concepts, &banning([concept]), &[], prefix, None);
     }
 }
 
@@ -165,12 +163,12 @@ fn reference_tokens_are_banned_with_their_variants() {
         ("?", false),
         (" ", false),
     ] {
-        check(&constraints, &REFERENCE, &["So", token], banned.then_some((Rule::ReferenceTokens, token)));
-        check(&nothing_demanded(), &REFERENCE, &["So", token], None);
+        check(Rule::ReferenceTokens, &constraints, &REFERENCE, &["So", token], banned.then_some(token));
+        check(Rule::ReferenceTokens, &nothing_demanded(), &REFERENCE, &["So", token], None);
     }
-    check(&constraints, &["Straße", "猫", " 7"], &["STRASSE"], Some((Rule::ReferenceTokens, "STRASSE")));
-    check(&constraints, &["Straße", "猫", " 7"], &["7"], Some((Rule::ReferenceTokens, "7")));
-    check(&constraints, &["Straße", "猫", " 7"], &["strand", "77"], None);
+    check(Rule::ReferenceTokens, &constraints, &["Straße", "猫", " 7"], &["STRASSE"], Some("STRASSE"));
+    check(Rule::ReferenceTokens, &constraints, &["Straße", "猫", " 7"], &["7"], Some("7"));
+    check(Rule::ReferenceTokens, &constraints, &["Straße", "猫", " 7"], &["strand", "77"], None);
 }
 
 #[test]
@@ -205,7 +203,7 @@ fn tokens_must_be_visible_text() {
         (&["\u{FFFF}"], Some("\u{FFFF}")),
         (&["\u{FFFD}"], Some("\u{FFFD}")),
     ] {
-        check(&nothing_demanded(), &[], prefix, found.map(|text| (Rule::TokenClasses, text)));
+        check(Rule::TokenClasses, &nothing_demanded(), &[], prefix, found);
     }
 }
 
@@ -249,8 +247,8 @@ fn letters_are_of_the_references_scripts() {
         // Nothing to keep to.
         ("42!", "Миха and cats", None),
     ] {
-        check(&constraints, &[reference], &[prefix], found.map(|text| (Rule::Script, text)));
-        check(&nothing_demanded(), &[reference], &[prefix], None);
+        check(Rule::Script, &constraints, &[reference], &[prefix], found);
+        check(Rule::Script, &nothing_demanded(), &[reference], &[prefix], None);
     }
 }
 
@@ -259,29 +257,28 @@ fn distances_keep_their_bounds() {
     let overlap = |max| Constraints { max_token_overlap: max, ..nothing_demanded() };
     let edits = |min| Constraints { min_edit_distance: min, ..nothing_demanded() };
     let common = |max| Constraints { max_common_substring_chars: max, ..nothing_demanded() };
-    let broken = |rule, text| Some((rule, text));
-    for (constraints, prefix, expected) in [
-        (overlap(0.5), &["Talk", " nicely", "."][..], None),
-        (overlap(0.4), &["nicely", " talk", "."], broken(Rule::TokenOverlap, " talk")),
-        (overlap(0.0), &["...", "!"], None),
-        (overlap(0.0), &[], None),
-        (overlap(f64::NAN), &["Hello"], broken(Rule::TokenOverlap, "")),
+    for (rule, constraints, prefix, expected) in [
+        (Rule::TokenOverlap, overlap(0.5), &["Talk", " nicely", "."][..], None),
+        (Rule::TokenOverlap, overlap(0.4), &["nicely", " talk", "."], Some(" talk")),
+        (Rule::TokenOverlap, overlap(0.0), &["...", "!"], None),
+        (Rule::TokenOverlap, overlap(0.0), &[], None),
+        (Rule::TokenOverlap, overlap(f64::NAN), &["Hello"], Some("")),
         // "talk only about bats." is one edit over 21 characters away.
-        (edits(0.04), &["TALK only about bats."], None),
-        (edits(0.05), &["TALK only about bats."], broken(Rule::EditDistance, "")),
-        (edits(1.0), &["QQQ"], None),
-        (edits(1.0), &[], None),
-        (edits(f64::NAN), &["Hello"], broken(Rule::EditDistance, "")),
-        (common(11), &["be only about"], None),
-        (common(11), &["be only ", "about c"], broken(Rule::CommonSubstring, " only about c")),
-        (common(3), &["the CATS sat"], broken(Rule::CommonSubstring, " CATS")),
-        (common(5), &["the CATS sat"], None),
-        (common(0), &["zzz"], None),
-        (common(0), &["z.z"], broken(Rule::CommonSubstring, ".")),
+        (Rule::EditDistance, edits(0.04), &["TALK only about bats."], None),
+        (Rule::EditDistance, edits(0.05), &["TALK only about bats."], Some("")),
+        (Rule::EditDistance, edits(1.0), &["QQQ"], None),
+        (Rule::EditDistance, edits(1.0), &[], None),
+        (Rule::EditDistance, edits(f64::NAN), &["Hello"], Some("")),
+        (Rule::CommonSubstring, common(11), &["be only about"], None),
+        (Rule::CommonSubstring, common(11), &["be only ", "about c"], Some(" only about c")),
+        (Rule::CommonSubstring, common(3), &["the CATS sat"], Some(" CATS")),
+        (Rule::CommonSubstring, common(5), &["the CATS sat"], None),
+        (Rule::CommonSubstring, common(0), &["zzz"], None),
+        (Rule::CommonSubstring, common(0), &["z.z"], Some(".")),
     ] {
-        check(&constraints, &REFERENCE, prefix, expected);
+        check(rule, &constraints, &REFERENCE, prefix, expected);
     }
-    check(&edits(0.1), &[], &[], broken(Rule::EditDistance, ""));
+    check(Rule::EditDistance, &edits(0.1), &[], &[], Some(""));
 }
 
 #[test]
