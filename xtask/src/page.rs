@@ -12,6 +12,9 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Cargo's profile for what the browser downloads.
+const PROFILE: &str = "wasm-release";
+
 /// `cargo xtask page`.
 pub fn command() -> Result {
     setup::wasm_target("[1/3]")?;
@@ -31,11 +34,13 @@ pub fn build(label: &str, tools: &Tools) -> Result {
     eprintln!("{label} page: building it into {} (about 4 minutes on 2 cores the first time)", dist().display());
     shell::timed(|| {
         let _ = fs::remove_file(&stamp_path);
-        // Trunk works offline, so that it cannot fetch tools of its own; the packages come first.
-        shell::run(workspace::cargo()?.args(["fetch", "--locked", "--target", setup::WASM_TARGET]))?;
+        // Cargo downloads and builds with its own progress. Trunk finds that done, and works offline,
+        // so that it cannot fetch tools of its own.
+        let package = ["--package", "steerage-frontend", "--target", setup::WASM_TARGET, "--profile", PROFILE];
+        shell::run(workspace::cargo()?.args(["build", "--locked"]).args(package))?;
         let mut trunk = tools.command("trunk")?;
         trunk.current_dir(workspace::root().join("frontend"));
-        trunk.args(["build", "--cargo-profile", "wasm-release", "--offline", "--locked"]);
+        trunk.args(["build", "--cargo-profile", PROFILE, "--offline", "--locked"]);
         trunk.env("CARGO_TARGET_DIR", workspace::target()?);
         // Trunk rejects the usual `NO_COLOR=1`: it wants `true`.
         if std::env::var_os("NO_COLOR").is_some() {

@@ -21,9 +21,11 @@ pub fn c_compiler() -> Result<String> {
 
 /// The default model comes from PyPI.
 pub fn pip() -> Result<String> {
-    let version = shell::try_read(Command::new("python3").args(["-m", "pip", "--version"])).ok_or_else(|| {
+    // The variable with which the worker is told another interpreter.
+    let python = std::env::var("STEERAGE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let version = shell::try_read(Command::new(&python).args(["-m", "pip", "--version"])).ok_or_else(|| {
         format!(
-            "no pip: `python3 -m pip --version` fails; {}",
+            "no pip: `{python} -m pip --version` fails; {}",
             install_hint("python3-pip", "python3-pip", "brew install python")
         )
     })?;

@@ -30,7 +30,8 @@ pub fn cache() -> Result<PathBuf> {
     if let Some(folder) = set("STEERAGE_CACHE_DIR") {
         return Ok(folder);
     }
-    if let Some(folder) = set("XDG_CACHE_HOME") {
+    // The XDG specification: a relative path is to be ignored.
+    if let Some(folder) = set("XDG_CACHE_HOME").filter(|folder| folder.is_absolute()) {
         return Ok(folder.join("steerage"));
     }
     match set("HOME").or_else(|| set("USERPROFILE")) {
