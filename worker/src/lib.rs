@@ -1,5 +1,12 @@
 //! The worker: finds steering prefixes on this machine, and serves them to browsers.
 
+pub mod catalogue;
+pub mod checkpoint;
+pub mod cli;
+pub mod job;
+pub mod models;
+pub mod objective;
 pub mod server;
 pub mod sessions;
+pub mod stages;
 pub mod store;

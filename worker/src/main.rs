@@ -1,1 +1,7 @@
-fn main() {}
+//! `steerage`: finds steering prefixes, on the command line and for browsers.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    worker::cli::main()
+}

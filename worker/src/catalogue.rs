@@ -1,0 +1,121 @@
+//! What this worker can do: the lists that forms, help and validation are made of.
+
+use crate::models::{DEFAULT_MODEL, ModelStore};
+use crate::stages::STAGES;
+use shared::catalogue::{Catalogue, Preset, Teacher};
+use shared::spec::{Constraints, RunSpec, StageSpec, SuffixSpec};
+use shared::suffixes;
+
+/// Everything that a spec can name on this machine.
+pub fn catalogue(models: &ModelStore) -> Catalogue {
+    Catalogue {
+        models: models.entries(),
+        stages: STAGES.iter().map(|stage| stage.declaration()).collect(),
+        presets: presets(),
+        suffix_sets: suffixes::built_in(),
+        teachers: teachers(),
+    }
+}
+
+fn teachers() -> Vec<Teacher> {
+    [
+        ("Talk only about cats.", "Topic: cats", &["cat", "feline", "kitten", "kitty"][..]),
+        ("Answer like a pirate.", "Persona: pirate", &["pirate", "buccaneer", "sailor"]),
+        ("Answer in French.", "Language: French", &["french", "français", "france"]),
+        ("Answer with a numbered list.", "Format: numbered list", &["numbered", "list"]),
+    ]
+    .into_iter()
+    .map(|(text, title, concepts)| Teacher {
+        text: text.to_owned(),
+        title: title.to_owned(),
+        concepts: concepts.iter().map(|&concept| concept.to_owned()).collect(),
+    })
+    .collect()
+}
+
+fn presets() -> Vec<Preset> {
+    let soft = |steps: i64| StageSpec::new("soft_prompt").with("steps", steps);
+    let hotflip =
+        |steps: i64, candidates: i64| StageSpec::new("hotflip").with("steps", steps).with("candidates", candidates);
+    let hybrid = |name: &str, title: &str, help: &str, size: Size, stages: [StageSpec; 2]| {
+        let [soft, hotflip] = stages;
+        preset(name, title, help, size, vec![soft, StageSpec::new("projection"), hotflip])
+    };
+    vec![
+        hybrid(
+            "hybrid-quick",
+            "Hybrid, quick",
+            "Soft prompt, projection and HotFlip on few suffixes and short completions: about 3 minutes on 2 cores.",
+            QUICK,
+            [soft(20), hotflip(10, 12)],
+        ),
+        hybrid(
+            "hybrid",
+            "Hybrid",
+            "The note's pipeline: soft prompt, projection to the nearest tokens, HotFlip.",
+            FULL,
+            [soft(60), hotflip(40, 32)],
+        ),
+        preset(
+            "pure-hotflip-quick",
+            "Pure HotFlip, quick",
+            "HotFlip from random tokens on few suffixes and short completions: about 3 minutes on 2 cores.",
+            QUICK,
+            vec![hotflip(14, 12).with("init", "random")],
+        ),
+        preset(
+            "pure-hotflip",
+            "Pure HotFlip",
+            "The note's baseline: HotFlip alone, from random tokens.",
+            FULL,
+            vec![hotflip(60, 32).with("init", "random")],
+        ),
+    ]
+}
+
+/// How many suffixes, and how long their completions are.
+#[derive(Clone, Copy)]
+struct Size {
+    train: usize,
+    validation: usize,
+    test: usize,
+    max_completion_tokens: usize,
+}
+
+const QUICK: Size = Size { train: 4, validation: 2, test: 4, max_completion_tokens: 24 };
+const FULL: Size = Size { train: 8, validation: 4, test: 8, max_completion_tokens: 48 };
+
+fn preset(name: &str, title: &str, help: &str, size: Size, mut stages: Vec<StageSpec>) -> Preset {
+    stages.push(StageSpec::new("evaluate"));
+    let Size { train, validation, test, max_completion_tokens } = size;
+    let spec = RunSpec {
+        preset: name.to_owned(),
+        model: DEFAULT_MODEL.to_owned(),
+        teacher: "Talk only about cats.".to_owned(),
+        separator: "\n".to_owned(),
+        seed: 0,
+        prefix_tokens: 6,
+        max_completion_tokens,
+        early_k: 32,
+        early_weight: 3.0,
+        suffixes: SuffixSpec { train, validation, test, ..SuffixSpec::default() },
+        constraints: Constraints::default(),
+        stages,
+    };
+    Preset { name: name.to_owned(), title: title.to_owned(), help: help.to_owned(), spec }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_a_valid_spec() {
+        let catalogue = catalogue(&ModelStore::new(std::env::temp_dir()));
+        for preset in &catalogue.presets {
+            assert_eq!(catalogue.validate(&preset.spec), Ok(()), "{}", preset.name);
+            let toml = toml::to_string(&preset.spec).unwrap();
+            assert_eq!(toml::from_str::<RunSpec>(&toml).unwrap(), preset.spec, "{toml}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! From what a user calls a model to the model itself: a name of the list, a GGUF file, or a
+//! directory in Hugging Face layout.
+
+use crate::models::{ModelError, ModelStore};
+use candle_core::Device;
+use shared::event::ErrorBody;
+use shared::model::load::{self, LoadError, Loaded};
+use shared::tokens::TokenizerBundle;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+/// Why a model could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// It is of the list, but its file is not there or not right.
+    #[error(transparent)]
+    Store(#[from] ModelError),
+    /// The checkpoint is not usable.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The file is there but has another content than the list says.
+    #[error("no model is called \"{name}\", and there is no such file or directory; known are {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+impl From<CheckpointError> for ErrorBody {
+    fn from(error: CheckpointError) -> Self {
+        let body = ErrorBody::new("bad_model", error.to_string()).with_field("model");
+        match &error {
+            CheckpointError::Store(error) => match error.hint() {
+                Some(hint) => body.with_hint(hint),
+                None => body,
+            },
+            CheckpointError::Load(_) => body,
+            CheckpointError::Unknown { .. } => body.with_hint("`steerage models list` shows the names"),
+        }
+    }
+}
+
+/// Where a model lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// A GGUF file, with the SHA-256 that the list pins for it.
+    Gguf(PathBuf, Option<String>),
+    /// A directory in Hugging Face layout.
+    Directory(PathBuf),
+}
+
+impl Checkpoint {
+    /// Finds it; a name of the list wins over a path of the same name.
+    pub fn find(name: &str, models: &ModelStore) -> Result<Self, CheckpointError> {
+        let entries = models.entries();
+        if let Some(entry) = entries.iter().find(|entry| entry.name == name) {
+            // The pinned hash is checked before a byte of the file is believed.
+            models.verify(name)?;
+            return Ok(Checkpoint::Gguf(models.path(name)?, Some(entry.sha256.clone())));
+        }
+        let path = Path::new(name);
+        if path.is_dir() {
+            Ok(Checkpoint::Directory(path.to_owned()))
+        } else if path.is_file() {
+            Ok(Checkpoint::Gguf(path.to_owned(), None))
+        } else {
+            let known = entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
+            Err(CheckpointError::Unknown { name: name.to_owned(), known })
+        }
+    }
+
+    /// Loads model and tokenizer.
+    pub fn load(&self, device: &Device) -> Result<Loaded, CheckpointError> {
+        match self {
+            Checkpoint::Gguf(path, _) => Ok(load::gguf(&mut open(path)?, &path.display().to_string(), device)?),
+            Checkpoint::Directory(path) => Ok(load::hf_directory(path, device)?),
+        }
+    }
+
+    /// Loads only the tokenizer.
+    pub fn tokenizer(&self) -> Result<Option<TokenizerBundle>, CheckpointError> {
+        match self {
+            Checkpoint::Gguf(path, _) => {
+                Ok(load::gguf_tokenizer_bundle(&mut open(path)?, &path.display().to_string())?)
+            }
+            Checkpoint::Directory(path) => Ok(load::hf_tokenizer_bundle(path)?),
+        }
+    }
+
+    /// SHA-256 of the weights file, where the list pins one.
+    pub fn sha256(&self) -> Option<String> {
+        match self {
+            Checkpoint::Gguf(_, sha256) => sha256.clone(),
+            Checkpoint::Directory(_) => None,
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, LoadError> {
+    let file = File::open(path).map_err(|source| LoadError::Io { file: path.display().to_string(), source })?;
+    Ok(BufReader::with_capacity(1 << 20, file))
+}

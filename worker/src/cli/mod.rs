@@ -1,0 +1,104 @@
+//! The command line. Results go to stdout, progress and errors to stderr.
+//!
+//! Exit codes: 0 done, 1 failed, 2 bad input.
+
+mod check;
+mod job;
+mod models;
+mod progress;
+mod run;
+mod score;
+mod serve;
+
+use crate::checkpoint::CheckpointError;
+use clap::{Parser, Subcommand};
+use shared::event::ErrorBody;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Finds steering prefixes: short texts that make a language model behave as it does under a known
+/// reference prefix, while reading nothing like it.
+#[derive(Parser)]
+#[command(name = "steerage", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the worker and prints the page's address.
+    Serve(serve::ServeArgs),
+    /// Searches for a prefix.
+    Run(run::RunArgs),
+    /// Scores cases from a file: negative log-likelihoods, weighted cross-entropy, gradients.
+    Score(score::ScoreArgs),
+    /// Says whether a text is unlike a reference prefix, rule by rule.
+    Check(check::CheckArgs),
+    /// Lists, fetches and verifies models.
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Executes one run for a worker: spec on stdin, events on stdout.
+    #[command(hide = true)]
+    Job,
+}
+
+/// Why a command ended without doing its work.
+#[derive(Debug)]
+pub enum CliError {
+    /// The input is wrong: exit code 2.
+    BadInput(ErrorBody),
+    /// It was tried and failed: exit code 1.
+    Failed(ErrorBody),
+}
+
+impl CliError {
+    fn bad_input(message: impl Into<String>) -> Self {
+        CliError::BadInput(ErrorBody::new("bad_input", message))
+    }
+
+    fn failed(message: impl Into<String>) -> Self {
+        CliError::Failed(ErrorBody::new("failed", message))
+    }
+}
+
+impl From<CheckpointError> for CliError {
+    fn from(error: CheckpointError) -> Self {
+        CliError::BadInput(error.into())
+    }
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::serve(args),
+        Command::Run(args) => run::run(args),
+        Command::Score(args) => score::score(args),
+        Command::Check(args) => check::check(args),
+        Command::Models(command) => models::models(command),
+        Command::Job => job::job(),
+    };
+    let (error, code) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(CliError::Failed(error)) => (error, 1),
+        Err(CliError::BadInput(error)) => (error, 2),
+    };
+    eprintln!("error: {}", error.message);
+    if let Some(hint) = error.hint {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(code)
+}
+
+/// Reads a file that the user named.
+fn read_input(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| CliError::bad_input(format!("{} cannot be read: {error}", path.display())))
+}
+
+/// Writes a line to stdout. A reader that has gone (`| head`) is no error of ours.
+fn print_line(line: &str) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}

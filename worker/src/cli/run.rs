@@ -1,0 +1,238 @@
+//! `steerage run`: one search, here and now.
+
+use super::progress::Terminal;
+use super::{CliError, print_line, read_input};
+use crate::catalogue::catalogue;
+use crate::job;
+use crate::models::ModelStore;
+use clap::Args;
+use serde_json::json;
+use shared::catalogue::{Catalogue, ModelEntry};
+use shared::event::ErrorBody;
+use shared::spec::{ParamValue, RunSpec};
+use shared::state::RunState;
+use shared::wire::RunPhase;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Searches for a prefix, as a spec file or a preset says.
+#[derive(Args)]
+pub struct RunArgs {
+    /// A spec file (TOML); `--print-spec` shows what one looks like.
+    #[arg(conflicts_with = "preset", required_unless_present = "preset")]
+    spec: Option<PathBuf>,
+    /// A ready-made spec: hybrid or pure-hotflip.
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// The preset's quick version: about 3 minutes on 2 cores.
+    #[arg(long, requires = "preset")]
+    quick: bool,
+    /// The reference prefix, whose behaviour is to be matched.
+    #[arg(long, value_name = "TEXT")]
+    teacher: Option<String>,
+    /// A model by name, a GGUF file, or a directory in Hugging Face layout.
+    #[arg(long)]
+    model: Option<String>,
+    /// A file with one suffix a line; they are dealt 5 : 2 : 3 to train, validation and test.
+    #[arg(long, value_name = "FILE")]
+    suffixes: Option<PathBuf>,
+    /// Seeds every random choice.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Length of the prefix, in tokens.
+    #[arg(long, value_name = "K")]
+    prefix_tokens: Option<usize>,
+    /// Words that may not appear in any spelling, separated by commas.
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    ban_concepts: Option<Vec<String>>,
+    /// Sets a stage's parameter, as in `soft_prompt.learning_rate=0.02`.
+    #[arg(long = "set", value_name = "STAGE.PARAMETER=VALUE")]
+    settings: Vec<String>,
+    /// Prints one event a line on stdout, and the result as the last line.
+    #[arg(long)]
+    json: bool,
+    /// Prints the spec as TOML, and does nothing else.
+    #[arg(long)]
+    print_spec: bool,
+}
+
+pub fn run(args: RunArgs) -> Result<(), CliError> {
+    let models = ModelStore::from_env();
+    let mut catalogue = catalogue(&models);
+    let spec = spec(&args, &catalogue)?;
+    allow_path(&mut catalogue, &spec.model);
+    catalogue.validate(&spec).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        CliError::bad_input(format!("the spec is not valid:\n  {}", lines.join("\n  ")))
+    })?;
+    if args.print_spec {
+        let toml = toml::to_string(&spec).map_err(|error| CliError::failed(error.to_string()))?;
+        print_line(toml.trim_end());
+        return Ok(());
+    }
+    let stop = stop_on_interrupt()?;
+    let mut terminal = Terminal::new(args.json);
+    terminal.queued(&spec);
+    job::run(&spec, &catalogue, &models, &mut terminal, &stop);
+    let seconds = terminal.elapsed_secs();
+    finish(&terminal.into_state(), seconds, args.json)
+}
+
+/// The spec that the arguments describe; it is not validated yet.
+fn spec(args: &RunArgs, catalogue: &Catalogue) -> Result<RunSpec, CliError> {
+    let mut spec = match (&args.spec, &args.preset) {
+        (Some(file), _) => toml::from_str(&read_input(file)?)
+            .map_err(|error| CliError::bad_input(format!("{} is not a spec: {error}", file.display())))?,
+        (None, Some(name)) => preset(catalogue, name, args.quick)?,
+        (None, None) => return Err(CliError::bad_input("give a spec file or --preset")),
+    };
+    if let Some(teacher) = &args.teacher {
+        spec.teacher.clone_from(teacher);
+    }
+    if let Some(model) = &args.model {
+        spec.model.clone_from(model);
+    }
+    if let Some(file) = &args.suffixes {
+        let texts = read_suffixes(file)?;
+        // Every split gets at least one; what rounding leaves goes to train.
+        let count = texts.len();
+        spec.suffixes.validation = (count * 2 / 10).max(usize::from(count >= 3));
+        spec.suffixes.test = (count * 3 / 10).max(1);
+        spec.suffixes.train = count.saturating_sub(spec.suffixes.validation + spec.suffixes.test);
+        if spec.suffixes.train == 0 {
+            let message =
+                format!("{} has {count} suffix; at least 2 are needed, one to train and one to test", file.display());
+            return Err(CliError::bad_input(message));
+        }
+        spec.suffixes.texts = texts;
+    }
+    spec.seed = args.seed.unwrap_or(spec.seed);
+    spec.prefix_tokens = args.prefix_tokens.unwrap_or(spec.prefix_tokens);
+    if let Some(concepts) = &args.ban_concepts {
+        spec.constraints.ban_concepts = concepts.iter().map(|concept| concept.trim().to_owned()).collect();
+    }
+    for setting in &args.settings {
+        apply(&mut spec, setting)?;
+    }
+    Ok(spec)
+}
+
+fn preset(catalogue: &Catalogue, name: &str, quick: bool) -> Result<RunSpec, CliError> {
+    let wanted = if quick && !name.ends_with("-quick") { format!("{name}-quick") } else { name.to_owned() };
+    let preset = catalogue.preset(&wanted).ok_or_else(|| {
+        let known = catalogue.presets.iter().map(|preset| preset.name.as_str()).collect::<Vec<_>>().join(", ");
+        CliError::bad_input(format!("no preset is called \"{wanted}\"; known are {known}"))
+    })?;
+    Ok(preset.spec.clone())
+}
+
+/// `stage.parameter=value`
+fn apply(spec: &mut RunSpec, setting: &str) -> Result<(), CliError> {
+    let wrong = |why: &str| CliError::bad_input(format!("--set {setting}: {why}"));
+    let (path, value) = setting.split_once('=').ok_or_else(|| wrong("expected STAGE.PARAMETER=VALUE"))?;
+    let (kind, name) = path.split_once('.').ok_or_else(|| wrong("expected STAGE.PARAMETER=VALUE"))?;
+    let value = value
+        .parse::<i64>()
+        .map(ParamValue::Integer)
+        .or_else(|_| value.parse::<f64>().map(ParamValue::Real))
+        .or_else(|_| value.parse::<bool>().map(ParamValue::Switch))
+        .unwrap_or_else(|_| ParamValue::Text(value.to_owned()));
+    let stage = spec.stages.iter_mut().find(|stage| stage.kind == kind);
+    let stage = stage.ok_or_else(|| wrong(&format!("the pipeline has no stage {kind}")))?;
+    stage.params.insert(name.to_owned(), value);
+    Ok(())
+}
+
+/// A model given by its path is no entry of the list, but here, unlike over a socket, it may be used.
+fn allow_path(catalogue: &mut Catalogue, model: &str) {
+    if !catalogue.models.iter().any(|entry| entry.name == model) && Path::new(model).exists() {
+        catalogue.models.push(ModelEntry {
+            name: model.to_owned(),
+            title: model.to_owned(),
+            architecture: String::new(),
+            licence: String::new(),
+            size_bytes: 0,
+            context_length: 0,
+            sha256: String::new(),
+            available: true,
+        });
+    }
+}
+
+/// One suffix a line; empty lines are skipped.
+pub fn read_suffixes(file: &Path) -> Result<Vec<String>, CliError> {
+    let texts: Vec<String> =
+        read_input(file)?.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if texts.is_empty() {
+        return Err(CliError::bad_input(format!("{} has no suffixes: give one a line", file.display())));
+    }
+    Ok(texts)
+}
+
+/// The first Ctrl-C asks the run to stop, which keeps the best so far; the second ends the process.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("signals cannot be watched: {error}")))?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                flag.store(true, Ordering::Relaxed);
+                eprintln!("stopping; press Ctrl-C again to end at once");
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        });
+    });
+    Ok(stop)
+}
+
+/// Prints what came out, and turns it into an exit code.
+fn finish(state: &RunState, seconds: f64, as_json: bool) -> Result<(), CliError> {
+    match (&state.result, state.phase) {
+        (Some(result), _) => {
+            if as_json {
+                let line = json!({
+                    "event": "result",
+                    "prefix": { "text": result.prefix.text, "ids": result.prefix.ids() },
+                    "ce": result.ce,
+                    "gap_closed": result.gap_closed,
+                    "exact": result.exact,
+                    "exact_at_k": result.exact_at_k,
+                    "overlap_at_k": result.overlap_at_k,
+                    "nontrivial": result.nontriviality.passed,
+                    "seconds": seconds,
+                    "evaluations": result.evaluations,
+                });
+                print_line(&line.to_string());
+            } else {
+                super::progress::print_result(state, result, seconds);
+            }
+            Ok(())
+        }
+        (None, RunPhase::Cancelled) => {
+            let best = state.best.as_ref().map_or("no prefix was found yet".to_owned(), |best| {
+                format!(
+                    "the best prefix so far is {:?} with cross-entropy {:.3} on train",
+                    best.prefix.text, best.ce_train
+                )
+            });
+            Err(CliError::failed(format!("cancelled; {best}")))
+        }
+        _ => {
+            let error =
+                state.error.clone().unwrap_or_else(|| ErrorBody::new("failed", "the run ended without a result"));
+            let bad_input = ["bad_spec", "bad_model", "bad_tokenizer", "context_overflow", "bad_pipeline"];
+            Err(if bad_input.contains(&error.code.as_str()) {
+                CliError::BadInput(error)
+            } else {
+                CliError::Failed(error)
+            })
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `steerage serve`: the worker for browsers, on loopback.
+
+use super::{CliError, print_line};
+use crate::catalogue::catalogue;
+use crate::checkpoint::Checkpoint;
+use crate::models::ModelStore;
+use crate::server::{self, ServeError, ServeOptions};
+use clap::Args;
+use shared::event::ErrorBody;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+
+/// Where the page is served unless a port is given.
+pub const DEFAULT_PORT: u16 = 7468;
+
+/// Starts the worker and prints the page's address.
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Port on 127.0.0.1; 0 picks a free one.
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Where runs and the token are kept [default: steerage in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "STEERAGE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub fn serve(args: ServeArgs) -> Result<(), CliError> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("steerage=info,worker=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("the server cannot start: {error}")))?;
+    runtime.block_on(listen(args))
+}
+
+async fn listen(args: ServeArgs) -> Result<(), CliError> {
+    let data_dir = match args.data_dir {
+        Some(directory) => directory,
+        None => default_data_dir()?,
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let hint = "another worker may run there; choose a port with --port, or --port 0 for a free one";
+        CliError::Failed(ErrorBody::new("bind", format!("cannot listen on {address}: {error}")).with_hint(hint))
+    })?;
+    let models = ModelStore::from_env();
+    let cache_dir = models.cache_dir().to_owned();
+    let (for_catalogue, for_tokenizer) = (models.clone(), models);
+    let options = ServeOptions {
+        data_dir,
+        cache_dir,
+        job_command: Vec::new(),
+        job_env: Vec::new(),
+        catalogue: Box::new(move || catalogue(&for_catalogue)),
+        tokenizer: Box::new(move |name| {
+            let bundle = Checkpoint::find(name, &for_tokenizer).and_then(|checkpoint| checkpoint.tokenizer());
+            match bundle {
+                Ok(Some(bundle)) => Ok(bundle),
+                Ok(None) => Err(ErrorBody::new("no_tokenizer", "the model has no tokenizer")),
+                Err(error) => {
+                    // The reason names files of this machine, so it stays here.
+                    tracing::warn!(%error, model = name, "no tokenizer for the page");
+                    let hint = "run `steerage models fetch` where the worker runs";
+                    Err(ErrorBody::new("no_model", format!("the worker cannot read the model {name}")).with_hint(hint))
+                }
+            }
+        }),
+        on_ready: Box::new(|ready| print_line(&ready.launch_url)),
+    };
+    server::serve(options, listener, shutdown()).await.map_err(|error| match error {
+        ServeError::NotLoopback(_) => CliError::bad_input(error.to_string()),
+        _ => CliError::failed(error.to_string()),
+    })
+}
+
+/// Ctrl-C, or a polite `kill`.
+async fn shutdown() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn default_data_dir() -> Result<PathBuf, CliError> {
+    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    home("XDG_DATA_HOME")
+        .or_else(|| home("HOME").map(|home| home.join(".local/share")))
+        .map(|data| data.join("steerage"))
+        .ok_or_else(|| CliError::bad_input("no data folder: set HOME or give --data-dir"))
+}

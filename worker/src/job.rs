@@ -1,0 +1,196 @@
+//! One run, from spec to verdict: the pipeline that a child process or `steerage run` executes.
+
+use crate::checkpoint::Checkpoint;
+use crate::models::ModelStore;
+use crate::objective::{Objective, SuffixTarget};
+use crate::stages::{self, Params, STAGES, Search, Sink, Stage, StageError};
+use candle_core::Device;
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+use shared::catalogue::{Catalogue, FieldError, Suffix};
+use shared::event::{ErrorBody, Event, ModelCard, StagePlan};
+use shared::nontriviality::Rules;
+use shared::spec::RunSpec;
+use shared::tokens::{PromptTokenizer, TokensError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Runs a spec. Everything that happens goes to `sink`; the last event says how it ended.
+///
+/// `stop` may be set at any time: the run then ends within about a second with
+/// [`Event::Cancelled`], and the best prefix so far stands in the log.
+pub fn run(spec: &RunSpec, catalogue: &Catalogue, models: &ModelStore, sink: &mut dyn Sink, stop: &Arc<AtomicBool>) {
+    let last = match execute(spec, catalogue, models, sink, stop) {
+        Ok(last) => last,
+        Err(error) => Event::Failed { error },
+    };
+    sink.push(last);
+}
+
+fn execute(
+    spec: &RunSpec,
+    catalogue: &Catalogue,
+    models: &ModelStore,
+    sink: &mut dyn Sink,
+    stop: &Arc<AtomicBool>,
+) -> Result<Event, ErrorBody> {
+    catalogue.validate(spec).map_err(|errors| bad_spec(&errors[0]))?;
+    let suffixes = catalogue.split(spec).map_err(|error| bad_spec(&error))?;
+    let checkpoint = Checkpoint::find(&spec.model, models)?;
+    let loaded = checkpoint.load(&Device::Cpu)?;
+    let bundle = loaded.tokenizer.ok_or_else(|| {
+        ErrorBody::new("bad_model", "the checkpoint has no tokenizer, so no text can be searched with it")
+            .with_field("model")
+    })?;
+    let tokenizer = PromptTokenizer::new(&bundle).map_err(bad_tokens)?;
+    let card = ModelCard {
+        name: spec.model.clone(),
+        architecture: loaded.architecture,
+        sha256: checkpoint.sha256(),
+        vocab_size: loaded.model.config().vocab_size,
+        context_length: loaded.model.config().context_length,
+    };
+    let reference = tokenizer.encode(&spec.teacher).map_err(bad_tokens)?;
+    let (chat_pre, targets) = lay_out(spec, &tokenizer, &suffixes).map_err(bad_tokens)?;
+    check_context(spec, card.context_length, chat_pre.len(), reference.len(), &targets)?;
+
+    let rules = Rules::new(&spec.constraints, &spec.teacher, &reference, tokenizer.vocabulary());
+    let weights = (spec.early_k, spec.early_weight);
+    let stop_ids = tokenizer.stop_ids().to_vec();
+    let mut objective = Objective::new(loaded.model, &chat_pre, targets, weights, stop_ids, Arc::clone(stop))
+        .map_err(|error| failed(StageError::Candle(error)))?;
+    let pipeline = pipeline(spec);
+    sink.push(Event::Started {
+        model: card,
+        stages: plan(spec, &pipeline),
+        reference: tokenizer.prefix(&reference).tokens,
+    });
+    let mut search = Search {
+        spec,
+        objective: &mut objective,
+        tokenizer: &tokenizer,
+        rules: &rules,
+        reference,
+        rng: Pcg64::seed_from_u64(spec.seed),
+        baselines: Vec::new(),
+        soft: None,
+        projected: None,
+        best: None,
+        result: None,
+        stage: 0,
+        total_steps: spec.max_completion_tokens + 1,
+        sink,
+    };
+    let outcome = run_stages(&mut search, &pipeline);
+    match (outcome, search.result.take()) {
+        (Ok(()), Some(result)) => Ok(Event::Finished { result: Box::new(result) }),
+        (Ok(()), None) => Err(ErrorBody::new("no_verdict", "the pipeline ended without a verdict")),
+        (Err(StageError::Stopped), _) => Ok(Event::Cancelled {}),
+        (Err(error), _) => Err(failed(error)),
+    }
+}
+
+fn run_stages(search: &mut Search<'_>, pipeline: &[(&'static dyn Stage, Params)]) -> Result<(), StageError> {
+    search.sink.push(Event::StageStarted { stage: 0 });
+    let summary = stages::measure_reference(search)?;
+    search.sink.push(Event::StageFinished { stage: 0, summary });
+    for (index, (stage, params)) in pipeline.iter().enumerate() {
+        search.stage = index + 1;
+        search.total_steps = stage.total_steps(params);
+        search.sink.push(Event::StageStarted { stage: search.stage });
+        let summary = stage.run(search, params)?;
+        search.sink.push(Event::StageFinished { stage: search.stage, summary });
+    }
+    Ok(())
+}
+
+/// The spec's stages with their parameters; kinds were validated before.
+fn pipeline(spec: &RunSpec) -> Vec<(&'static dyn Stage, Params)> {
+    let with_params = |stage: &shared::spec::StageSpec| {
+        let found = STAGES.iter().copied().find(|known| known.declaration().kind == stage.kind)?;
+        Some((found, Params::new(&found.declaration(), stage)))
+    };
+    spec.stages.iter().filter_map(with_params).collect()
+}
+
+fn plan(spec: &RunSpec, pipeline: &[(&'static dyn Stage, Params)]) -> Vec<StagePlan> {
+    let reference = StagePlan {
+        kind: "reference".to_owned(),
+        title: "Reference".to_owned(),
+        total_steps: spec.max_completion_tokens + 1,
+    };
+    let stages = pipeline.iter().map(|(stage, params)| {
+        let declaration = stage.declaration();
+        StagePlan { kind: declaration.kind, title: declaration.title, total_steps: stage.total_steps(params) }
+    });
+    std::iter::once(reference).chain(stages).collect()
+}
+
+/// The chat before the prefix, and every suffix in ids.
+fn lay_out(
+    spec: &RunSpec,
+    tokenizer: &PromptTokenizer,
+    suffixes: &[Suffix],
+) -> Result<(Vec<u32>, Vec<SuffixTarget>), TokensError> {
+    let mut chat_pre = Vec::new();
+    let mut targets = Vec::with_capacity(suffixes.len());
+    for suffix in suffixes {
+        // Any one token stands for the prefix here: what follows it does not depend on it.
+        let with = tokenizer.layout(&[0], &spec.separator, &suffix.text)?;
+        let without = tokenizer.layout(&[], &spec.separator, &suffix.text)?;
+        chat_pre = with.ids[..with.prefix.start].to_vec();
+        targets.push(SuffixTarget {
+            split: suffix.split,
+            text: suffix.text.clone(),
+            tail: with.ids[with.prefix.end..].to_vec(),
+            tail_none: without.ids[without.prefix.end..].to_vec(),
+            completion: Vec::new(),
+        });
+    }
+    Ok((chat_pre, targets))
+}
+
+/// Refuses what does not fit the context, before any work starts.
+fn check_context(
+    spec: &RunSpec,
+    context_length: usize,
+    chat_pre: usize,
+    reference: usize,
+    targets: &[SuffixTarget],
+) -> Result<(), ErrorBody> {
+    let prefix = reference.max(spec.prefix_tokens);
+    for target in targets {
+        let total = chat_pre + prefix + target.tail.len() + spec.max_completion_tokens;
+        if total > context_length {
+            let shown: String = target.text.chars().take(40).collect();
+            let message = format!(
+                "the suffix \"{shown}…\" has {} tokens with its chat; with {prefix} prefix and {} completion tokens it needs {total} of the model's {context_length}",
+                chat_pre + target.tail.len(),
+                spec.max_completion_tokens
+            );
+            return Err(ErrorBody::new("context_overflow", message)
+                .with_field("suffixes")
+                .with_hint("shorten the suffix"));
+        }
+    }
+    Ok(())
+}
+
+fn bad_spec(error: &FieldError) -> ErrorBody {
+    ErrorBody::new("bad_spec", error.to_string()).with_field(&error.field)
+}
+
+fn bad_tokens(error: TokensError) -> ErrorBody {
+    ErrorBody::new("bad_tokenizer", error.to_string())
+}
+
+fn failed(error: StageError) -> ErrorBody {
+    let code = match &error {
+        StageError::Stopped => "stopped",
+        StageError::Missing { .. } => "bad_pipeline",
+        StageError::Constraints(_) => "constraints",
+        StageError::Candle(_) => "model_failed",
+        StageError::Tokens(_) => "bad_tokenizer",
+    };
+    ErrorBody::new(code, error.to_string())
+}

@@ -1,0 +1,110 @@
+//! Evaluate: the verdict on the best prefix, with the test suffixes that nothing touched before
+//! (the note, section 2.3).
+
+use super::params::integer;
+use super::reference::completion;
+use super::{Params, Search, Stage, StageError};
+use crate::objective::{PrefixInput, SuffixCe};
+use shared::catalogue::StageDeclaration;
+use shared::event::{CrossEntropies, Event, PerSplit, RunResult, SuffixEvaluation};
+use shared::metrics::{agreement, gap_closed, mean_ce};
+use shared::spec::Split;
+
+pub struct Evaluate;
+
+impl Stage for Evaluate {
+    fn declaration(&self) -> StageDeclaration {
+        StageDeclaration {
+            kind: "evaluate".to_owned(),
+            title: "Evaluate".to_owned(),
+            help: "Judges the best prefix on every split, with its own completions.".to_owned(),
+            params: vec![integer("k", "tokens", (1, 512), 32, "The k of exact@k and overlap@k.")],
+        }
+    }
+
+    fn total_steps(&self, _: &Params) -> usize {
+        // Cross-entropies, completions without a prefix, completions under the prefix.
+        3
+    }
+
+    fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
+        let Some(best) = search.best.clone() else {
+            return Err(StageError::Missing { stage: "evaluate", needs: "a prefix: put a search before it" });
+        };
+        let all: Vec<usize> = (0..search.baselines.len()).collect();
+        let prefix = PrefixInput::Ids(best.ids.clone());
+        let ces = search.objective.score(std::slice::from_ref(&prefix), &all)?.remove(0);
+        let ce = cross_entropies(search, &ces)?;
+        search.progress(1);
+
+        let max_tokens = search.spec.max_completion_tokens;
+        let without = search.objective.complete(&PrefixInput::None, &all, max_tokens, |_| {})?;
+        search.progress(2);
+        let with = search.objective.complete(&prefix, &all, max_tokens, |_| {})?;
+        let mut evaluations = Vec::with_capacity(all.len());
+        for (index, (with, without)) in with.into_iter().zip(without).enumerate() {
+            let suffix = SuffixEvaluation {
+                index,
+                ce: ces[index].ce,
+                agreement: agreement(&with, &search.baselines[index].reference.ids, params.usize("k")),
+                completion: completion(search, with),
+                completion_none: completion(search, without),
+            };
+            search.sink.push(Event::SuffixEvaluated { suffix: suffix.clone() });
+            evaluations.push(suffix);
+        }
+        search.progress(3);
+
+        let over_split = |value: &dyn Fn(&SuffixEvaluation) -> f64| {
+            PerSplit::from_fn(|split| {
+                let of_split = evaluations.iter().filter(|suffix| search.baselines[suffix.index].split == split);
+                let values: Vec<f64> = of_split.map(value).collect();
+                (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+            })
+        };
+        let suffixes = search.baselines.iter().map(|suffix| suffix.text.as_str());
+        let round_trip = search.tokenizer.round_trip(&best.ids, &search.spec.separator, suffixes)?;
+        let result = RunResult {
+            prefix: search.tokenizer.prefix(&best.ids),
+            gap_closed: PerSplit::from_fn(|split| {
+                gap_closed(ce.none.get(split)?, ce.reference.get(split)?, ce.final_.get(split)?)
+            }),
+            exact: over_split(&|suffix| f64::from(u8::from(suffix.agreement.exact))),
+            exact_at_k: over_split(&|suffix| f64::from(u8::from(suffix.agreement.exact_at_k))),
+            overlap_at_k: over_split(&|suffix| suffix.agreement.overlap_at_k),
+            nontriviality: search.rules.verdict(search.tokenizer.vocabulary(), &best.ids, Some(&round_trip)),
+            evaluations: search.objective.evaluations(),
+            ce,
+        };
+        let test = result.gap_closed.test.map_or("–".to_owned(), |gap| format!("{gap:.3}"));
+        search.result = Some(result);
+        Ok(format!("gap closed on test {test}"))
+    }
+}
+
+fn cross_entropies(search: &Search<'_>, final_: &[SuffixCe]) -> Result<CrossEntropies, StageError> {
+    let all: Vec<usize> = (0..search.baselines.len()).collect();
+    let per_split = |ces: &[SuffixCe]| {
+        PerSplit::from_fn(|split: Split| {
+            mean_ce(all.iter().filter(|&&i| search.baselines[i].split == split).map(|&i| (ces[i].ce, ces[i].weight)))
+        })
+    };
+    let baseline = |ce: &dyn Fn(usize) -> f64| {
+        let ces: Vec<SuffixCe> =
+            all.iter().map(|&i| SuffixCe { ce: ce(i), weight: search.baselines[i].weight }).collect();
+        per_split(&ces)
+    };
+    let scored = |prefix: Option<PrefixInput>| -> Result<PerSplit, StageError> {
+        match prefix {
+            None => Ok(PerSplit::default()),
+            Some(prefix) => Ok(per_split(&search.objective.score(&[prefix], &all)?[0])),
+        }
+    };
+    Ok(CrossEntropies {
+        none: baseline(&|i| search.baselines[i].ce_none),
+        reference: baseline(&|i| search.baselines[i].ce_reference),
+        soft: scored(search.soft.as_ref().map(|soft| PrefixInput::Soft(soft.embeds.clone())))?,
+        projected: scored(search.projected.clone().map(PrefixInput::Ids))?,
+        final_: per_split(final_),
+    })
+}

@@ -1,0 +1,80 @@
+//! The stages of a pipeline: one file each, one line in [`STAGES`].
+//!
+//! A stage reads and writes a [`Search`] and pushes events; it knows nothing of who listens.
+
+mod evaluate;
+mod hotflip;
+mod params;
+mod projection;
+mod reference;
+mod search;
+mod soft_prompt;
+
+pub use params::Params;
+pub use reference::measure_reference;
+pub use search::{Best, Search, SoftPrefix};
+
+use crate::objective::ObjectiveError;
+use shared::catalogue::StageDeclaration;
+use shared::event::Event;
+
+/// All stages that a spec can name.
+pub const STAGES: &[&dyn Stage] =
+    &[&soft_prompt::SoftPrompt, &projection::Projection, &hotflip::HotFlip, &evaluate::Evaluate];
+
+/// One step of a pipeline.
+pub trait Stage: Sync {
+    /// Its kind and parameters, for forms, help and validation.
+    fn declaration(&self) -> StageDeclaration;
+
+    /// How many steps it will report at most.
+    fn total_steps(&self, params: &Params) -> usize;
+
+    /// Does it. The answer is one sentence on what came out.
+    fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError>;
+}
+
+/// Takes events, and may ask for an end.
+pub trait Sink {
+    /// Takes one event.
+    fn push(&mut self, event: Event);
+}
+
+/// Why a stage ended without a result.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The stage needs something that no earlier stage made.
+    #[error("{stage} needs {needs}")]
+    Missing {
+        /// The stage.
+        stage: &'static str,
+        /// What, and which stage makes it.
+        needs: &'static str,
+    },
+    /// No prefix satisfies the constraints where the search looked.
+    #[error("{0}")]
+    Constraints(String),
+    /// candle refused.
+    #[error("the model failed: {0}")]
+    Candle(#[from] candle_core::Error),
+    /// Tokenisation failed.
+    #[error(transparent)]
+    Tokens(#[from] shared::tokens::TokensError),
+}
+
+impl From<ObjectiveError> for StageError {
+    fn from(error: ObjectiveError) -> Self {
+        match error {
+            ObjectiveError::Stopped => StageError::Stopped,
+            ObjectiveError::Candle(error) => StageError::Candle(error),
+        }
+    }
+}
+
+/// The stage of that kind.
+pub fn find(kind: &str) -> Option<&'static dyn Stage> {
+    STAGES.iter().copied().find(|stage| stage.declaration().kind == kind)
+}

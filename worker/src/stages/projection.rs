@@ -1,0 +1,131 @@
+//! Projection: free vectors to tokens, by cosine similarity over the embedding matrix (the note,
+//! section 3.2), position by position, taking the nearest token that the constraints allow there.
+
+use super::params::integer;
+use super::{Best, Params, Search, Stage, StageError};
+use candle_core::{D, Tensor};
+use rand::RngExt;
+use shared::catalogue::StageDeclaration;
+
+pub struct Projection;
+
+impl Stage for Projection {
+    fn declaration(&self) -> StageDeclaration {
+        StageDeclaration {
+            kind: "projection".to_owned(),
+            title: "Projection".to_owned(),
+            help: "Replaces each free vector by the allowed token with the nearest embedding (cosine).".to_owned(),
+            params: vec![integer(
+                "candidates",
+                "tokens",
+                (1, 100_000),
+                2000,
+                "Nearest tokens tried at a position before the projection gives up.",
+            )],
+        }
+    }
+
+    fn total_steps(&self, _: &Params) -> usize {
+        1
+    }
+
+    fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
+        let Some(soft) = search.soft.clone() else {
+            return Err(StageError::Missing { stage: "projection", needs: "a soft prefix: put soft_prompt before it" });
+        };
+        let projected = nearest_feasible(search, &soft.embeds, params.usize("candidates"))?;
+        let ce_train = search.score_train(1, std::slice::from_ref(&projected.ids))?[0];
+        let ce_validation = search.validate(&crate::objective::PrefixInput::Ids(projected.ids.clone()))?;
+        search.objective_event(1, ce_train, ce_validation);
+        search.offer(1, Best { ids: projected.ids.clone(), ce_train, ce_validation });
+        search.projected = Some(projected.ids.clone());
+        search.progress(1);
+        Ok(format!(
+            "cross-entropy {ce_train:.3}; mean cosine {:.3}; the constraints moved {} of {} positions",
+            projected.mean_cosine,
+            projected.moved,
+            projected.ids.len()
+        ))
+    }
+}
+
+/// Tokens nearest to some vectors.
+pub struct Projected {
+    /// The token ids.
+    pub ids: Vec<u32>,
+    /// Mean cosine similarity between each vector and its token.
+    pub mean_cosine: f64,
+    /// Positions at which the nearest token of all was not allowed.
+    pub moved: usize,
+}
+
+/// The nearest token for each row of `embeds` `(prefix, hidden)`, left to right, such that the
+/// constraints hold for the prefix so far.
+pub fn nearest_feasible(search: &Search<'_>, embeds: &Tensor, tries: usize) -> Result<Projected, StageError> {
+    let similarities = cosine(embeds, search.objective.model().embedding_matrix())?.to_vec2::<f32>()?;
+    let allowed = search.rules.allowed();
+    let mut projected = Projected { ids: Vec::new(), mean_cosine: 0.0, moved: 0 };
+    for (position, similarity) in similarities.iter().enumerate() {
+        let ranked = descending(similarity);
+        let permitted = ranked.iter().copied().filter(|&id| allowed.get(id as usize).copied().unwrap_or(false));
+        let id = first_feasible(search, &projected.ids, permitted.take(tries), position, embeds.dims()[0])?;
+        projected.moved += usize::from(ranked.first() != Some(&id));
+        projected.mean_cosine += f64::from(similarity[id as usize]) / similarities.len() as f64;
+        projected.ids.push(id);
+    }
+    Ok(projected)
+}
+
+/// Random allowed tokens that satisfy the constraints together.
+pub fn random_feasible(search: &mut Search<'_>) -> Result<Vec<u32>, StageError> {
+    const TRIES: usize = 2000;
+    let allowed: Vec<u32> =
+        search.rules.allowed().iter().enumerate().filter(|(_, ok)| **ok).map(|(id, _)| id as u32).collect();
+    if allowed.is_empty() {
+        return Err(StageError::Constraints("the constraints allow no token at all; loosen them".to_owned()));
+    }
+    let (length, mut ids) = (search.spec.prefix_tokens, Vec::new());
+    for position in 0..length {
+        let draws: Vec<u32> = (0..TRIES).map(|_| allowed[search.rng.random_range(0..allowed.len())]).collect();
+        ids.push(first_feasible(search, &ids, draws.into_iter(), position, length)?);
+    }
+    Ok(ids)
+}
+
+/// The first of `candidates` that may follow `ids`.
+fn first_feasible(
+    search: &Search<'_>,
+    ids: &[u32],
+    candidates: impl Iterator<Item = u32>,
+    position: usize,
+    length: usize,
+) -> Result<u32, StageError> {
+    let mut objection = None;
+    let mut tried = 0;
+    for id in candidates {
+        tried += 1;
+        match search.objection(&[ids, &[id]].concat())? {
+            None => return Ok(id),
+            reason => objection = reason,
+        }
+    }
+    let reason = objection.unwrap_or_else(|| "no token is allowed at all".to_owned());
+    Err(StageError::Constraints(format!(
+        "no token satisfies the constraints at position {} of {length} ({tried} tried; the last: {reason}); loosen the constraints or change the seed",
+        position + 1
+    )))
+}
+
+/// Cosine similarities, `(prefix, hidden)` with `(vocab, hidden)` → `(prefix, vocab)`.
+fn cosine(embeds: &Tensor, matrix: &Tensor) -> candle_core::Result<Tensor> {
+    let norm = |x: &Tensor| x.sqr()?.sum(D::Minus1)?.sqrt()? + 1e-12;
+    let products = embeds.matmul(&matrix.t()?)?;
+    products.broadcast_div(&norm(embeds)?.unsqueeze(1)?)?.broadcast_div(&norm(matrix)?.unsqueeze(0)?)
+}
+
+/// Ids by falling score; equal scores by id, so that the order never depends on the sort.
+pub fn descending(scores: &[f32]) -> Vec<u32> {
+    let mut ids: Vec<u32> = (0..scores.len() as u32).collect();
+    ids.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
+    ids
+}

@@ -1,0 +1,127 @@
+//! What the stages of one run share: objective, rules, randomness, the best so far, and the log.
+
+use super::{Sink, StageError};
+use crate::objective::{Objective, PrefixInput};
+use candle_core::Tensor;
+use rand_pcg::Pcg64;
+use shared::event::{Candidate, Event, RunResult, SuffixBaseline};
+use shared::nontriviality::Rules;
+use shared::spec::{RunSpec, Split};
+use shared::tokens::PromptTokenizer;
+
+/// A prefix of free embedding vectors.
+#[derive(Clone, Debug)]
+pub struct SoftPrefix {
+    /// `(prefix, hidden_size)`
+    pub embeds: Tensor,
+}
+
+/// A discrete prefix with its scores, in nats a token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best {
+    /// The token ids.
+    pub ids: Vec<u32>,
+    /// On the train suffixes.
+    pub ce_train: f64,
+    /// On the validation suffixes, where there are any.
+    pub ce_validation: Option<f64>,
+}
+
+/// The state of a run between and within its stages.
+pub struct Search<'a> {
+    /// What was asked.
+    pub spec: &'a RunSpec,
+    /// Scores prefixes.
+    pub objective: &'a mut Objective,
+    /// Text and ids.
+    pub tokenizer: &'a PromptTokenizer,
+    /// What a prefix may not be.
+    pub rules: &'a Rules,
+    /// The reference prefix in ids.
+    pub reference: Vec<u32>,
+    /// All randomness of the run.
+    pub rng: Pcg64,
+    /// The suffixes under no prefix and under the reference.
+    pub baselines: Vec<SuffixBaseline>,
+    /// What `soft_prompt` made.
+    pub soft: Option<SoftPrefix>,
+    /// What `projection` made.
+    pub projected: Option<Vec<u32>>,
+    /// The best discrete prefix so far.
+    pub best: Option<Best>,
+    /// What `evaluate` made.
+    pub result: Option<RunResult>,
+    /// Index of the current stage.
+    pub stage: usize,
+    /// Steps that the current stage announced.
+    pub total_steps: usize,
+    /// Takes the events.
+    pub sink: &'a mut dyn Sink,
+}
+
+impl Search<'_> {
+    /// Reports that `step` steps of the current stage are done.
+    pub fn progress(&mut self, step: usize) {
+        self.sink.push(Event::Progress { stage: self.stage, step, total_steps: self.total_steps });
+    }
+
+    /// Reports the objective after a step.
+    pub fn objective_event(&mut self, step: usize, ce_train: f64, ce_validation: Option<f64>) {
+        let evaluations = self.objective.evaluations();
+        self.sink.push(Event::Objective { stage: self.stage, step, evaluations, ce_train, ce_validation });
+    }
+
+    /// Cross-entropy on the train suffixes of every candidate, all of them logged.
+    pub fn score_train(&mut self, step: usize, candidates: &[Vec<u32>]) -> Result<Vec<f64>, StageError> {
+        let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
+        let train = self.objective.indices(Split::Train);
+        let scores = self.objective.score(&prefixes, &train)?;
+        let ces: Vec<f64> = scores.iter().map(|row| crate::objective::mean(row).unwrap_or(f64::INFINITY)).collect();
+        let candidates = candidates.iter().zip(&ces).map(|(ids, &ce_train)| Candidate { ids: ids.clone(), ce_train });
+        self.sink.push(Event::Candidates { stage: self.stage, step, candidates: candidates.collect() });
+        Ok(ces)
+    }
+
+    /// Cross-entropy of a prefix on the validation suffixes; nothing where there are none.
+    pub fn validate(&self, prefix: &PrefixInput) -> Result<Option<f64>, StageError> {
+        Ok(self.objective.mean(prefix, &self.objective.indices(Split::Validation))?)
+    }
+
+    /// Takes a discrete prefix as the best so far if it beats the one that stands: on validation
+    /// where that is measured, else on train.
+    pub fn offer(&mut self, step: usize, best: Best) {
+        let key = |best: &Best| best.ce_validation.unwrap_or(best.ce_train);
+        if self.best.as_ref().is_some_and(|standing| key(standing) <= key(&best)) {
+            return;
+        }
+        self.sink.push(Event::Prefix {
+            stage: self.stage,
+            step,
+            prefix: self.tokenizer.prefix(&best.ids),
+            ce_train: best.ce_train,
+            ce_validation: best.ce_validation,
+        });
+        self.best = Some(best);
+    }
+
+    /// Why a candidate may not be taken: a rule, or text that does not read back as the same ids
+    /// inside the chat of some suffix.
+    pub fn objection(&self, ids: &[u32]) -> Result<Option<String>, StageError> {
+        if let Some(finding) = self.rules.violation(self.tokenizer.vocabulary(), ids) {
+            return Ok(Some(format!("{}: {}", rule_name(finding.rule), finding.evidence)));
+        }
+        let suffixes = self.objective.suffixes().iter().map(|suffix| suffix.text.as_str());
+        let round_trip = self.tokenizer.round_trip(ids, &self.spec.separator, suffixes)?;
+        Ok(round_trip.failures.first().map(|failure| format!("round trip: {}", failure.evidence)))
+    }
+}
+
+fn rule_name(rule: shared::nontriviality::Rule) -> String {
+    format!("{rule:?}").chars().fold(String::new(), |mut name, c| {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push(' ');
+        }
+        name.extend(c.to_lowercase());
+        name
+    })
+}
