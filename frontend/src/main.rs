@@ -1,1 +1,42 @@
-fn main() {}
+//! The page: what a person sees of a worker.
+//!
+//! Data goes one way. [`connection`] hands the worker's events to a [`run::RunFeed`], which applies
+//! them to the shared `RunState` and tells the page at most ten times a second to look again. Reload,
+//! reconnect and a second browser are the same replay. `TESTIDS.md` lists the handles for tests.
+
+mod backoff;
+mod charts;
+mod clock;
+mod components;
+mod connection;
+mod debounce;
+mod draft;
+mod export;
+mod format;
+mod glyphs;
+mod link;
+mod pages;
+mod run;
+mod storage;
+mod throttle;
+mod tokenizer;
+mod uuid;
+
+use leptos::prelude::*;
+
+fn main() {
+    std::panic::set_hook(Box::new(|info| {
+        console_error_panic_hook::hook(info);
+        // The program does not go on after a panic; the static page says so.
+        if let Some(notice) = document().get_element_by_id("crash") {
+            notice.remove_attribute("hidden").ok();
+        }
+    }));
+    if let Some(shell) = document().get_element_by_id("boot") {
+        shell.remove();
+    }
+    mount_to_body(pages::App);
+}
+
+#[cfg(all(test, target_arch = "wasm32"))]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

@@ -1,0 +1,76 @@
+//! From values to pixels, and ticks at round numbers.
+
+/// A linear scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Values at the two ends.
+    pub domain: (f64, f64),
+    /// Pixels at the two ends.
+    pub range_px: (f64, f64),
+}
+
+impl Scale {
+    /// The pixel of a value; a domain without extent maps to the first end.
+    pub fn px(&self, value: f64) -> f64 {
+        let extent = self.domain.1 - self.domain.0;
+        let share = if extent == 0.0 { 0.0 } else { (value - self.domain.0) / extent };
+        self.range_px.0 + share * (self.range_px.1 - self.range_px.0)
+    }
+}
+
+/// About `wanted` round numbers inside the domain, and how many decimals show them.
+pub fn ticks(domain: (f64, f64), wanted: usize) -> (Vec<f64>, usize) {
+    let extent = domain.1 - domain.0;
+    if extent.is_nan() || extent <= 0.0 || wanted == 0 {
+        return (vec![domain.0], 2);
+    }
+    let raw = extent / wanted as f64;
+    let magnitude = 10f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * magnitude).find(|step| *step >= raw).unwrap_or(raw);
+    let first = (domain.0 / step).ceil() as i64;
+    let last = (domain.1 / step + 1e-9).floor() as i64;
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    ((first..=last).map(|n| n as f64 * step).collect(), decimals)
+}
+
+/// A domain that holds all values with a little air; none where there are no finite values.
+pub fn padded_domain(values: impl Iterator<Item = f64>, pad_share: f64) -> Option<(f64, f64)> {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    if low > high {
+        return None;
+    }
+    let pad = if low == high { low.abs().max(1.0) * 0.1 } else { (high - low) * pad_share };
+    Some((low - pad, high + pad))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        assert_eq!(ticks((0.0, 1000.0), 5), (vec![0.0, 200.0, 400.0, 600.0, 800.0, 1000.0], 0));
+        let (values, decimals) = ticks((1.03, 1.74), 4);
+        assert_eq!(values.iter().map(|tick| format!("{tick:.decimals$}")).collect::<Vec<_>>(), ["1.2", "1.4", "1.6"]);
+        assert_eq!(ticks((2.0, 2.0), 4).0, [2.0]);
+        assert_eq!(ticks((f64::NAN, 1.0), 4).0.len(), 1);
+    }
+
+    #[test]
+    fn scale_maps_ends_to_ends() {
+        let scale = Scale { domain: (1.0, 3.0), range_px: (100.0, 0.0) };
+        assert_eq!((scale.px(1.0), scale.px(2.0), scale.px(3.0)), (100.0, 50.0, 0.0));
+        assert_eq!(Scale { domain: (1.0, 1.0), ..scale }.px(1.0), 100.0);
+    }
+
+    #[test]
+    fn domains_ignore_what_is_not_finite() {
+        assert_eq!(padded_domain([1.0, f64::NAN, 2.0, f64::INFINITY].into_iter(), 0.5), Some((0.5, 2.5)));
+        assert_eq!(padded_domain([3.0].into_iter(), 0.1), Some((2.7, 3.3)));
+        assert_eq!(padded_domain(std::iter::empty(), 0.1), None);
+    }
+}

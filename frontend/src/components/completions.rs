@@ -1,0 +1,127 @@
+//! What the model wrote: under the reference, without a prefix, and under the found one.
+
+use super::ModelText;
+use crate::run::RunFeed;
+use leptos::prelude::*;
+use shared::event::{Completion, SuffixBaseline, SuffixEvaluation};
+use shared::state::RunState;
+
+#[derive(Clone, PartialEq)]
+struct Entry {
+    baseline: SuffixBaseline,
+    evaluation: Option<SuffixEvaluation>,
+}
+
+/// Test suffixes first once there is something to compare: the verdict is made on them.
+fn entries(state: &RunState) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = state
+        .suffixes
+        .iter()
+        .map(|baseline| Entry {
+            baseline: baseline.clone(),
+            evaluation: state.evaluations.iter().find(|found| found.index == baseline.index).cloned(),
+        })
+        .collect();
+    if entries.iter().any(|entry| entry.evaluation.is_some()) {
+        entries.sort_by_key(|entry| (std::cmp::Reverse(entry.baseline.split), entry.baseline.index));
+    } else {
+        entries.sort_by_key(|entry| entry.baseline.index);
+    }
+    entries
+}
+
+/// Completions side by side, one block a suffix.
+#[component]
+pub fn Completions(
+    /// The run.
+    feed: RunFeed,
+) -> impl IntoView {
+    let entries = feed.part(entries);
+    let key = |entry: &Entry| (entry.baseline.index, entry.evaluation.is_some());
+    view! {
+        <ul class="completions" data-testid="completions">
+            <For each=move || entries.get() key=key let:entry>
+                <Block entry/>
+            </For>
+        </ul>
+    }
+}
+
+#[component]
+fn Block(entry: Entry) -> impl IntoView {
+    let Entry { baseline, evaluation } = entry;
+    let split = baseline.split.name();
+    let reference = baseline.reference;
+    let others = evaluation.map(|found| {
+        view! {
+            <Column title="No prefix" test_id="completion-none" text=split_text(&found.completion_none, &reference)/>
+            <Column title="Found prefix" test_id="completion-found" text=split_text(&found.completion, &reference)/>
+        }
+    });
+    view! {
+        <li class="completion-block" data-testid="completion" data-split=split>
+            <p class="completion-prompt">
+                <span class=format!("badge split-badge-{split}")>{split}</span>
+                " "
+                <ModelText text=baseline.text/>
+            </p>
+            <div class="completion-columns">
+                <Column title="Reference" test_id="completion-reference" text=(reference.text, String::new())/>
+                {others}
+            </div>
+        </li>
+    }
+}
+
+/// What a completion shares with the reference completion, and the rest from where they part.
+fn split_text(completion: &Completion, reference: &Completion) -> (String, String) {
+    if completion.ids == reference.ids {
+        return (completion.text.clone(), String::new());
+    }
+    let common = completion.text.char_indices().zip(reference.text.chars()).find(|((_, a), b)| a != b);
+    let at = common.map_or(completion.text.len().min(reference.text.len()), |((at, _), _)| at);
+    let (same, rest) = completion.text.split_at(at);
+    (same.to_owned(), rest.to_owned())
+}
+
+#[component]
+fn Column(title: &'static str, test_id: &'static str, text: (String, String)) -> impl IntoView {
+    let (same, rest) = text;
+    let parted = !rest.is_empty();
+    view! {
+        <div class="completion-column" data-testid=test_id>
+            <h4>{title}</h4>
+            <p class="completion-text">
+                <ModelText text=same/>
+                {parted.then(|| view! {
+                    <span class="divergence" title="First divergence from the reference" data-testid="divergence"></span>
+                    <span class="diverged"><ModelText text=rest/></span>
+                })}
+            </p>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn completions_part_where_their_texts_do() {
+        let completion = |text: &str| Completion { text: text.to_owned(), ids: text.bytes().map(u32::from).collect() };
+        let rows = [
+            ("The cat sat.", "The dog sat.", ("The ", "cat sat.")),
+            ("Ein Käfer", "Ein Kater", ("Ein K", "äfer")),
+            ("same", "same", ("same", "")),
+            ("short", "shorter", ("short", "")),
+            ("longer text", "longer", ("longer", " text")),
+            ("", "x", ("", "")),
+        ];
+        for (text, reference, (same, rest)) in rows {
+            let got = split_text(&completion(text), &completion(reference));
+            assert_eq!(got, (same.to_owned(), rest.to_owned()), "{text:?} beside {reference:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Parts that pages are made of, one file each.
+
+mod completions;
+mod copy;
+mod fields;
+mod findings;
+mod flip_log;
+mod model_text;
+mod notice;
+mod pill;
+mod prefix_card;
+mod run_list;
+mod stepper;
+mod suffix_table;
+mod token_row;
+mod tokeniser;
+mod verdict;
+
+pub use completions::Completions;
+pub use copy::CopyButton;
+pub use fields::{AreaField, CheckField, FieldErrorText, Form, SelectField, TextField};
+pub use findings::Findings;
+pub use flip_log::FlipLog;
+pub use model_text::ModelText;
+pub use notice::NoticeBar;
+pub use pill::Pill;
+pub use prefix_card::PrefixCard;
+pub use run_list::{PhaseBadge, RunList};
+pub use stepper::Stepper;
+pub use suffix_table::SuffixTable;
+pub use token_row::TokenRow;
+pub use tokeniser::{Tokeniser, comma_separated};
+pub use verdict::Verdict;

@@ -1,0 +1,84 @@
+//! What came out of a run: the answer first, then the numbers it rests on.
+
+use crate::charts::GapBar;
+use crate::format;
+use leptos::prelude::*;
+use shared::event::{PerSplit, RunResult};
+use shared::spec::Split;
+
+/// The verdict on the test suffixes and everything beside it.
+#[component]
+pub fn Verdict(
+    /// What came out.
+    result: RunResult,
+    /// Train, validation and test suffixes of the run.
+    counts: [usize; 3],
+) -> impl IntoView {
+    let gap = result.gap_closed.test;
+    let headline = match gap {
+        Some(gap) => format!("{} of the gap closed", format::percent(gap)),
+        None => "No gap to close".to_owned(),
+    };
+    let meaning = match gap {
+        Some(_) => {
+            "On test suffixes that the search never saw. 0 % is no better than no prefix, 100 % as good as the \
+             reference."
+        }
+        None => {
+            "The reference prefix does not lower the cross-entropy of the test suffixes, so there is nothing that \
+             another prefix could take over."
+        }
+    };
+    let ce = result.ce;
+    let bar = ce.none.test.zip(ce.reference.test).zip(ce.final_.test);
+    let row = |label: &'static str, values: PerSplit, show: fn(f64) -> String, strong: bool| {
+        view! {
+            <tr class:strong=strong>
+                <th scope="row">{label}</th>
+                {Split::ALL
+                    .map(|split| view! { <td class="num">{format::or_dash(values.get(split), show)}</td> })
+                    .collect_view()}
+            </tr>
+        }
+    };
+    let heads = Split::ALL.into_iter().zip(counts).map(|(split, count)| {
+        view! {
+            <th scope="col" class="num">
+                {split.name()} " " <span class="unit">{format!("{count} suffixes")}</span>
+            </th>
+        }
+    });
+    view! {
+        <div class="verdict" data-testid="verdict">
+            <p class="verdict-number" data-testid="gap-closed" data-value=gap.map(|gap| gap.to_string())>{headline}</p>
+            <p class="muted">{meaning}</p>
+            {bar.map(|((none, reference), found)| view! { <GapBar none reference found/> })}
+            <div class="table-box" role="region" tabindex="0" aria-label="Numbers of the verdict">
+                <table data-testid="verdict-table">
+                    <thead>
+                        <tr><th scope="col">"Cross-entropy, nats a token"</th>{heads.collect_view()}</tr>
+                    </thead>
+                    <tbody>
+                        {row("No prefix", ce.none, format::nats, false)}
+                        {row("Soft prompt", ce.soft, format::nats, false)}
+                        {row("Projected to tokens", ce.projected, format::nats, false)}
+                        {row("Found prefix", ce.final_, format::nats, true)}
+                        {row("Reference prefix", ce.reference, format::nats, false)}
+                    </tbody>
+                    <tbody>
+                        {row("Gap closed", result.gap_closed, format::percent, true)}
+                        {row("Completions exactly the reference's", result.exact, format::percent, false)}
+                        {row("First k tokens the same", result.exact_at_k, format::percent, false)}
+                        {row("Overlap of the first k tokens", result.overlap_at_k, format::percent, false)}
+                    </tbody>
+                </table>
+            </div>
+            <p class="muted">
+                {format!(
+                    "{} evaluations: forwards of one candidate with one suffix.",
+                    format::count(result.evaluations),
+                )}
+            </p>
+        </div>
+    }
+}

@@ -1,0 +1,453 @@
+//! The form of a new run as the user left it: texts, valid or not, and the spec that they mean.
+
+use serde::{Deserialize, Serialize};
+use shared::catalogue::{Catalogue, FieldError, ParamDeclaration, ParamDomain, Preset, StageDeclaration, Teacher};
+use shared::event::ErrorBody;
+use shared::spec::{Constraints, ParamValue, RunSpec, StageSpec, SuffixSpec};
+use shared::wire::{ClientMessage, Command, MAX_CLIENT_MESSAGE_BYTES};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// The form. Numbers are the texts in their fields.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Name of the preset it began as.
+    pub preset: String,
+    /// Name of the model.
+    pub model: String,
+    /// The reference prefix.
+    pub teacher: String,
+    /// Text between prefix and suffix.
+    pub separator: String,
+    /// Seed.
+    pub seed: String,
+    /// Length of the prefix, in tokens.
+    pub prefix_tokens: String,
+    /// Longest reference completion, in tokens.
+    pub max_completion_tokens: String,
+    /// Completion tokens that weigh more.
+    pub early_k: String,
+    /// Their weight.
+    pub early_weight: String,
+    /// Built-in suffix set.
+    pub suffix_set: String,
+    /// Whether the user's own suffixes are used instead.
+    pub own_suffixes: bool,
+    /// The user's own suffixes, one a line.
+    pub suffix_lines: String,
+    /// Number of train suffixes.
+    pub train: String,
+    /// Number of validation suffixes.
+    pub validation: String,
+    /// Number of test suffixes.
+    pub test: String,
+    /// Bans the reference's own word tokens.
+    pub ban_reference_tokens: bool,
+    /// Banned concepts.
+    pub ban_concepts: Vec<String>,
+    /// Allows the reference's scripts only.
+    pub reference_script_only: bool,
+    /// Largest share of common tokens.
+    pub max_token_overlap: String,
+    /// Smallest edit distance.
+    pub min_edit_distance: String,
+    /// Longest common run of characters.
+    pub max_common_substring_chars: String,
+    /// The pipeline.
+    pub stages: Vec<DraftStage>,
+}
+
+/// A stage in the form.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DraftStage {
+    /// Its kind.
+    pub kind: String,
+    /// Parameters that differ from their defaults, as texts.
+    pub params: BTreeMap<String, String>,
+}
+
+impl Draft {
+    /// The form that means a spec.
+    pub fn from_spec(spec: &RunSpec) -> Self {
+        Draft {
+            preset: spec.preset.clone(),
+            model: spec.model.clone(),
+            teacher: spec.teacher.clone(),
+            separator: spec.separator.clone(),
+            seed: spec.seed.to_string(),
+            prefix_tokens: spec.prefix_tokens.to_string(),
+            max_completion_tokens: spec.max_completion_tokens.to_string(),
+            early_k: spec.early_k.to_string(),
+            early_weight: spec.early_weight.to_string(),
+            suffix_set: spec.suffixes.set.clone(),
+            own_suffixes: !spec.suffixes.texts.is_empty(),
+            suffix_lines: spec.suffixes.texts.join("\n"),
+            train: spec.suffixes.train.to_string(),
+            validation: spec.suffixes.validation.to_string(),
+            test: spec.suffixes.test.to_string(),
+            ban_reference_tokens: spec.constraints.ban_reference_tokens,
+            ban_concepts: spec.constraints.ban_concepts.clone(),
+            reference_script_only: spec.constraints.reference_script_only,
+            max_token_overlap: spec.constraints.max_token_overlap.to_string(),
+            min_edit_distance: spec.constraints.min_edit_distance.to_string(),
+            max_common_substring_chars: spec.constraints.max_common_substring_chars.to_string(),
+            stages: spec.stages.iter().map(DraftStage::from_spec).collect(),
+        }
+    }
+
+    /// The spec that the form means, or what is wrong with it, field by field.
+    pub fn to_spec(&self, catalogue: &Catalogue) -> Result<RunSpec, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let spec = RunSpec {
+            preset: self.preset.clone(),
+            model: self.model.clone(),
+            teacher: self.teacher.clone(),
+            separator: self.separator.clone(),
+            seed: whole(&mut errors, "seed", &self.seed),
+            prefix_tokens: whole(&mut errors, "prefix_tokens", &self.prefix_tokens),
+            max_completion_tokens: whole(&mut errors, "max_completion_tokens", &self.max_completion_tokens),
+            early_k: whole(&mut errors, "early_k", &self.early_k),
+            early_weight: real(&mut errors, "early_weight", &self.early_weight),
+            suffixes: SuffixSpec {
+                set: self.suffix_set.clone(),
+                train: whole(&mut errors, "suffixes.train", &self.train),
+                validation: whole(&mut errors, "suffixes.validation", &self.validation),
+                test: whole(&mut errors, "suffixes.test", &self.test),
+                texts: self.own_texts(&mut errors),
+            },
+            constraints: self.constraints(&mut errors),
+            stages: self.stages.iter().map(|stage| stage.to_spec(catalogue)).collect(),
+        };
+        // A text that is no number stands as 0 in the spec: its own message is the one to read.
+        let unreadable: Vec<String> = errors.iter().map(|error| error.field.clone()).collect();
+        if let Err(found) = catalogue.validate(&spec) {
+            errors.extend(found.into_iter().filter(|error| !unreadable.contains(&error.field)));
+        }
+        if errors.is_empty() {
+            errors.extend(too_large(&spec));
+        }
+        if errors.is_empty() { Ok(spec) } else { Err(errors) }
+    }
+
+    /// Takes a preset's method over and keeps the goal: teacher, model, seed, the user's own prompts and
+    /// the banned concepts.
+    pub fn adopt(&mut self, preset: &Preset) {
+        let goal = std::mem::replace(self, Draft::from_spec(&preset.spec));
+        self.teacher = goal.teacher;
+        self.model = goal.model;
+        self.seed = goal.seed;
+        self.own_suffixes = goal.own_suffixes;
+        self.suffix_lines = goal.suffix_lines;
+        self.ban_concepts = goal.ban_concepts;
+    }
+
+    /// The constraints alone, for the live count of banned tokens.
+    pub fn constraints(&self, errors: &mut Vec<FieldError>) -> Constraints {
+        Constraints {
+            ban_reference_tokens: self.ban_reference_tokens,
+            ban_concepts: self.ban_concepts.clone(),
+            reference_script_only: self.reference_script_only,
+            max_token_overlap: real(errors, "constraints.max_token_overlap", &self.max_token_overlap),
+            min_edit_distance: real(errors, "constraints.min_edit_distance", &self.min_edit_distance),
+            max_common_substring_chars: whole(
+                errors,
+                "constraints.max_common_substring_chars",
+                &self.max_common_substring_chars,
+            ),
+        }
+    }
+
+    /// The user's own suffixes: one a line, empty lines left out.
+    pub fn own_lines(&self) -> impl Iterator<Item = &str> {
+        self.suffix_lines.lines().map(str::trim).filter(|line| !line.is_empty())
+    }
+
+    fn own_texts(&self, errors: &mut Vec<FieldError>) -> Vec<String> {
+        if !self.own_suffixes {
+            return Vec::new();
+        }
+        let texts: Vec<String> = self.own_lines().map(str::to_owned).collect();
+        if texts.is_empty() {
+            errors.push(FieldError::new("suffixes.texts", "paste at least one prompt, or use a built-in set"));
+        }
+        texts
+    }
+}
+
+impl DraftStage {
+    fn from_spec(stage: &StageSpec) -> Self {
+        let params = stage.params.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        DraftStage { kind: stage.kind.clone(), params }
+    }
+
+    fn to_spec(&self, catalogue: &Catalogue) -> StageSpec {
+        let declaration = catalogue.stage(&self.kind);
+        let value = |name: &str, text: &str| match find(declaration, name) {
+            Some(param) => read_param(&param.domain, text),
+            None => ParamValue::Text(text.to_owned()),
+        };
+        StageSpec {
+            kind: self.kind.clone(),
+            params: self.params.iter().map(|(name, text)| (name.clone(), value(name, text))).collect(),
+        }
+    }
+
+    /// The text in a parameter's field.
+    pub fn text(&self, param: &ParamDeclaration) -> String {
+        self.params.get(&param.name).cloned().unwrap_or_else(|| param.default.to_string())
+    }
+
+    /// Takes over what the user wrote; the default is not kept.
+    pub fn set_text(&mut self, param: &ParamDeclaration, text: String) {
+        if text == param.default.to_string() {
+            self.params.remove(&param.name);
+        } else {
+            self.params.insert(param.name.clone(), text);
+        }
+    }
+}
+
+/// The spec that a preset makes of a teacher. Where the preset bans the concepts of its own teacher,
+/// those of the other one take their place.
+pub fn with_teacher(preset: &Preset, teacher: &Teacher) -> RunSpec {
+    let mut spec = preset.spec.clone();
+    if spec.teacher != teacher.text {
+        spec.teacher.clone_from(&teacher.text);
+        if !spec.constraints.ban_concepts.is_empty() {
+            spec.constraints.ban_concepts.clone_from(&teacher.concepts);
+        }
+    }
+    spec
+}
+
+/// Where an error of the worker belongs in the form.
+pub fn field_errors(errors: Vec<ErrorBody>) -> Vec<FieldError> {
+    errors
+        .into_iter()
+        .map(|error| {
+            let message = match error.hint {
+                Some(hint) => format!("{} {hint}", error.message),
+                None => error.message,
+            };
+            FieldError { field: error.field.unwrap_or_default(), message }
+        })
+        .collect()
+}
+
+fn find<'a>(declaration: Option<&'a StageDeclaration>, name: &str) -> Option<&'a ParamDeclaration> {
+    declaration?.params.iter().find(|param| param.name == name)
+}
+
+/// Reads a parameter; what cannot be read stays a text, which the domain then refuses by name.
+fn read_param(domain: &ParamDomain, text: &str) -> ParamValue {
+    let text = text.trim();
+    let number = || text.parse().map(ParamValue::Integer).ok();
+    let read = match domain {
+        ParamDomain::Switch => text.parse().map(ParamValue::Switch).ok(),
+        ParamDomain::Integer { .. } => number(),
+        // "NaN" and "inf" read as numbers, and no domain holds them.
+        ParamDomain::Real { .. } => number().or_else(|| text.parse().map(ParamValue::Real).ok()),
+        ParamDomain::Choice { .. } => None,
+    };
+    read.unwrap_or_else(|| ParamValue::Text(text.to_owned()))
+}
+
+fn whole<T: FromStr + Default>(errors: &mut Vec<FieldError>, field: &str, text: &str) -> T {
+    text.trim().parse().unwrap_or_else(|_| {
+        errors.push(FieldError::new(field, format!("expected a whole number, found \"{}\"", text.trim())));
+        T::default()
+    })
+}
+
+fn real(errors: &mut Vec<FieldError>, field: &str, text: &str) -> f64 {
+    text.trim().parse().unwrap_or_else(|_| {
+        errors.push(FieldError::new(field, format!("expected a number, found \"{}\"", text.trim())));
+        0.0
+    })
+}
+
+/// The worker takes messages up to a limit, and only the user's own suffixes can reach it.
+fn too_large(spec: &RunSpec) -> Option<FieldError> {
+    let command = Command::StartRun { spec: Box::new(spec.clone()) };
+    let message = ClientMessage::Command { id: crate::uuid::NIL.to_owned(), command };
+    let bytes = serde_json::to_string(&message).map_or(0, |text| text.len());
+    (bytes > MAX_CLIENT_MESSAGE_BYTES).then(|| {
+        FieldError::new(
+            "suffixes.texts",
+            format!(
+                "the run has {} KiB and the page can send {} KiB; use fewer prompts, or export it as TOML and start \
+                 it with steerage run",
+                bytes.div_ceil(1024),
+                MAX_CLIENT_MESSAGE_BYTES / 1024
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::catalogue::{ModelEntry, SuffixSet};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn param(name: &str, domain: ParamDomain, default: impl Into<ParamValue>) -> ParamDeclaration {
+        ParamDeclaration {
+            name: name.to_owned(),
+            unit: String::new(),
+            help: String::new(),
+            domain,
+            default: default.into(),
+        }
+    }
+
+    fn catalogue() -> Catalogue {
+        let model = ModelEntry {
+            name: "m".to_owned(),
+            title: String::new(),
+            architecture: String::new(),
+            licence: String::new(),
+            size_bytes: 0,
+            context_length: 128,
+            sha256: String::new(),
+            available: true,
+        };
+        let stage = StageDeclaration {
+            kind: "soft_prompt".to_owned(),
+            title: String::new(),
+            help: String::new(),
+            params: vec![
+                param("steps", ParamDomain::Integer { min: 1, max: 500 }, 40i64),
+                param("learning_rate", ParamDomain::Real { min: 1e-6, max: 10.0 }, 0.01),
+                param("early_stop", ParamDomain::Switch, true),
+                param("init", ParamDomain::Choice { options: vec!["random".into(), "text".into()] }, "random"),
+            ],
+        };
+        let suffix_sets: Vec<SuffixSet> = shared::suffixes::built_in();
+        Catalogue { models: vec![model], stages: vec![stage], suffix_sets, ..Catalogue::default() }
+    }
+
+    fn spec() -> RunSpec {
+        RunSpec {
+            preset: "p".to_owned(),
+            model: "m".to_owned(),
+            teacher: "Talk only about cats.".to_owned(),
+            separator: "\n".to_owned(),
+            seed: 3,
+            prefix_tokens: 6,
+            max_completion_tokens: 48,
+            early_k: 32,
+            early_weight: 2.5,
+            suffixes: SuffixSpec::default(),
+            constraints: Constraints { ban_concepts: vec!["cat".to_owned()], ..Constraints::default() },
+            stages: vec![
+                StageSpec::new("soft_prompt")
+                    .with("steps", 12i64)
+                    .with("learning_rate", 0.05)
+                    .with("early_stop", false)
+                    .with("init", "text"),
+            ],
+        }
+    }
+
+    fn errors(change: impl Fn(&mut Draft)) -> Vec<(String, String)> {
+        let mut draft = Draft::from_spec(&spec());
+        change(&mut draft);
+        let errors = draft.to_spec(&catalogue()).expect_err("the draft is wrong");
+        errors.into_iter().map(|error| (error.field, error.message)).collect()
+    }
+
+    #[test]
+    fn a_spec_survives_the_form() {
+        assert_eq!(Draft::from_spec(&spec()).to_spec(&catalogue()), Ok(spec()));
+        let texts = (0..20).map(|n| format!("prompt {n}")).collect();
+        let own = RunSpec { suffixes: SuffixSpec { texts, ..SuffixSpec::default() }, ..spec() };
+        assert_eq!(Draft::from_spec(&own).to_spec(&catalogue()), Ok(own));
+    }
+
+    #[test]
+    fn each_wrong_field_is_named_once() {
+        let rows: [(fn(&mut Draft), &str, &str); 9] = [
+            (|d| d.seed = "-1".into(), "seed", "whole number"),
+            (|d| d.prefix_tokens = "six".into(), "prefix_tokens", "found \"six\""),
+            (|d| d.prefix_tokens = "0".into(), "prefix_tokens", "1 to 64"),
+            (|d| d.early_weight = "NaN".into(), "early_weight", "found NaN"),
+            (|d| d.teacher = " ".into(), "teacher", "empty"),
+            (|d| d.model = "gpt".into(), "model", "gpt"),
+            (|d| d.train = "900".into(), "suffixes.train", "20 suffixes"),
+            (|d| drop(d.stages[0].params.insert("steps".into(), "many".into())), "stages[0].steps", "found many"),
+            (
+                |d| drop(d.stages[0].params.insert("learning_rate".into(), "NaN".into())),
+                "stages[0].learning_rate",
+                "NaN",
+            ),
+        ];
+        for (change, field, part) in rows {
+            let errors = errors(change);
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(errors[0].0, field);
+            assert!(errors[0].1.contains(part), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn own_suffixes_are_lines() {
+        let mut draft = Draft::from_spec(&spec());
+        draft.own_suffixes = true;
+        draft.suffix_lines = " one \n\n two\r\nthree\n".to_owned();
+        (draft.train, draft.validation, draft.test) = ("1".into(), "1".into(), "1".into());
+        assert_eq!(draft.to_spec(&catalogue()).unwrap().suffixes.texts, ["one", "two", "three"]);
+        let empty = errors(|draft| draft.own_suffixes = true);
+        assert_eq!(empty[0].0, "suffixes.texts");
+    }
+
+    #[test]
+    fn a_run_too_large_for_a_message_is_refused_here() {
+        let found = errors(|draft| {
+            draft.own_suffixes = true;
+            draft.suffix_lines = (0..30).map(|n| format!("{n} {}\n", "x".repeat(3000))).collect();
+        });
+        assert_eq!(found[0].0, "suffixes.texts");
+        assert!(found[0].1.contains("64 KiB"), "{found:?}");
+    }
+
+    #[test]
+    fn a_default_is_not_kept() {
+        let steps = &catalogue().stages[0].params[0];
+        let mut stage = DraftStage { kind: "soft_prompt".to_owned(), params: BTreeMap::new() };
+        assert_eq!(stage.text(steps), "40");
+        stage.set_text(steps, "41".to_owned());
+        assert_eq!(stage.text(steps), "41");
+        stage.set_text(steps, "40".to_owned());
+        assert!(stage.params.is_empty());
+    }
+
+    #[test]
+    fn a_preset_changes_the_method_and_keeps_the_goal() {
+        let mut draft = Draft::from_spec(&spec());
+        draft.suffix_lines = "mine".to_owned();
+        draft.own_suffixes = true;
+        let mut other = spec();
+        (other.preset, other.teacher, other.prefix_tokens, other.seed) = ("q".into(), "Talk about dogs.".into(), 9, 0);
+        other.stages = vec![StageSpec::new("soft_prompt")];
+        let help = String::new();
+        draft.adopt(&Preset { name: "q".to_owned(), title: String::new(), help, spec: other });
+        assert_eq!((draft.preset.as_str(), draft.prefix_tokens.as_str()), ("q", "9"));
+        assert_eq!((draft.teacher.as_str(), draft.seed.as_str()), ("Talk only about cats.", "3"));
+        assert!(draft.own_suffixes && draft.suffix_lines == "mine" && draft.stages[0].params.is_empty());
+    }
+
+    #[test]
+    fn another_teacher_brings_its_own_concepts() {
+        let preset = |concepts: &[&str]| {
+            let mut spec = spec();
+            spec.constraints.ban_concepts = concepts.iter().map(|&concept| concept.to_owned()).collect();
+            Preset { name: "p".to_owned(), title: String::new(), help: String::new(), spec }
+        };
+        let dogs = Teacher { text: "Talk only about dogs.".into(), title: String::new(), concepts: vec!["dog".into()] };
+        assert_eq!(with_teacher(&preset(&["cat"]), &dogs).constraints.ban_concepts, ["dog"]);
+        assert!(with_teacher(&preset(&[]), &dogs).constraints.ban_concepts.is_empty());
+        let cats = Teacher { text: "Talk only about cats.".into(), ..dogs };
+        assert_eq!(with_teacher(&preset(&["cat"]), &cats), preset(&["cat"]).spec);
+    }
+}

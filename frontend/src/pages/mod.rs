@@ -1,0 +1,59 @@
+//! The pages and their addresses. A page is one file and one line here.
+
+mod gate;
+mod new_run;
+mod not_found;
+mod run;
+mod start;
+
+use crate::clock::Clock;
+use crate::components::{NoticeBar, Pill};
+use crate::connection::Connection;
+use crate::tokenizer::Tokenizers;
+use leptos::prelude::*;
+use leptos_router::components::{A, Route, Router, Routes};
+use leptos_router::path;
+
+/// The whole page.
+#[component]
+pub fn App() -> impl IntoView {
+    // Before the router looks at the address: this takes the launch code out of it.
+    let connection = Connection::open();
+    provide_context(connection);
+    provide_context(Tokenizers::new());
+    provide_context(Clock::start());
+    view! {
+        <Router>
+            <a class="skip-link" href="#main">"Skip to the content"</a>
+            <header class="site-header">
+                <A href="/" attr:class="brand">"Steerage"</A>
+                <nav aria-label="Pages">
+                    <A href="/" exact=true>"Start"</A>
+                    <A href="/new">"New run"</A>
+                </nav>
+                <Pill/>
+            </header>
+            <NoticeBar/>
+            <main id="main" tabindex="-1">
+                <gate::Gate>
+                    <Routes fallback=not_found::NotFound>
+                        <Route path=path!("/") view=start::Start/>
+                        <Route path=path!("/new") view=new_run::NewRun/>
+                        <Route path=path!("/run/:id") view=run::Run/>
+                    </Routes>
+                </gate::Gate>
+            </main>
+            <footer class="site-footer">
+                <p>
+                    "Steerage " {env!("CARGO_PKG_VERSION")}
+                    {move || connection.worker_version.get().map(|version| format!(" · worker {version}"))}
+                </p>
+            </footer>
+        </Router>
+    }
+}
+
+/// Names the page in the browser's tab.
+fn title(text: &str) {
+    document().set_title(&format!("{text} · Steerage"));
+}

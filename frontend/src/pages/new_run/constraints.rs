@@ -1,0 +1,228 @@
+//! What the found prefix may not be, and how many tokens that rules out.
+
+use super::DraftForm;
+use crate::components::{CheckField, FieldErrorText, ModelText, TextField, comma_separated};
+use crate::debounce::debounced;
+use crate::format;
+use crate::tokenizer::Tokenizers;
+use leptos::prelude::*;
+use shared::nontriviality::{Rule, Rules};
+use shared::spec::Constraints;
+
+/// Pause before the banned tokens are counted again, in milliseconds.
+const COUNT_PAUSE_MS: u64 = 350;
+/// Banned tokens that are shown by name.
+const SHOWN_TOKENS: usize = 24;
+
+/// The constraints.
+#[component]
+pub fn ConstraintFields() -> impl IntoView {
+    let form = DraftForm::get();
+    let draft = form.draft;
+    let set_reference_tokens = Callback::new(move |on| draft.update(|draft| draft.ban_reference_tokens = on));
+    let set_script = Callback::new(move |on| draft.update(|draft| draft.reference_script_only = on));
+    view! {
+        <section class="panel" aria-labelledby="constraints-title">
+            <h2 id="constraints-title">"Constraints"</h2>
+            <p class="muted">"What makes a prefix unlike the reference. A search proposes nothing that breaks these."</p>
+            <CheckField
+                field="constraints.ban_reference_tokens"
+                label="Ban the reference's own words"
+                help="With their case and leading-space variants."
+                value=Signal::derive(move || draft.with(|draft| draft.ban_reference_tokens))
+                set=set_reference_tokens
+            />
+            <CheckField
+                field="constraints.reference_script_only"
+                label="Only the reference's script"
+                help="No letters of other alphabets."
+                value=Signal::derive(move || draft.with(|draft| draft.reference_script_only))
+                set=set_script
+            />
+            <Concepts/>
+            <BannedTokens/>
+            <details class="fold" data-testid="fold-distance">
+                <summary>"Distance from the reference"</summary>
+                <div class="field-grid">
+                    <TextField
+                        field="constraints.max_token_overlap"
+                        label="Largest token overlap"
+                        help="Share of the prefix's word tokens that may also be the reference's, 0 to 1."
+                        numeric=true
+                        value=form.text(|draft| &draft.max_token_overlap)
+                        set=form.set_text(|draft| &mut draft.max_token_overlap)
+                    />
+                    <TextField
+                        field="constraints.min_edit_distance"
+                        label="Smallest edit distance"
+                        help="Over the longer text's length, 0 to 1."
+                        numeric=true
+                        value=form.text(|draft| &draft.min_edit_distance)
+                        set=form.set_text(|draft| &mut draft.min_edit_distance)
+                    />
+                    <TextField
+                        field="constraints.max_common_substring_chars"
+                        label="Longest common run"
+                        unit="characters"
+                        numeric=true
+                        value=form.text(|draft| &draft.max_common_substring_chars)
+                        set=form.set_text(|draft| &mut draft.max_common_substring_chars)
+                    />
+                </div>
+            </details>
+        </section>
+    }
+}
+
+/// Banned concepts as chips, with a field that adds to them.
+#[component]
+fn Concepts() -> impl IntoView {
+    let DraftForm { draft, catalogue } = DraftForm::get();
+    let typed = RwSignal::new(String::new());
+    let concepts = Memo::new(move |_| draft.with(|draft| draft.ban_concepts.clone()));
+    let add = move |words: Vec<String>| {
+        draft.update(|draft| {
+            for word in words {
+                if !draft.ban_concepts.contains(&word) {
+                    draft.ban_concepts.push(word);
+                }
+            }
+        });
+    };
+    let add_typed = move || {
+        add(comma_separated(&typed.get_untracked()));
+        typed.set(String::new());
+    };
+    let suggested = Memo::new(move |_| {
+        let catalogue = catalogue.get();
+        let (teacher, banned) = draft.with(|draft| (draft.teacher.clone(), draft.ban_concepts.clone()));
+        let teacher = catalogue.teachers.iter().find(|known| known.text == teacher);
+        let concepts = teacher.map(|teacher| teacher.concepts.clone()).unwrap_or_default();
+        concepts.into_iter().filter(|concept| !banned.contains(concept)).collect::<Vec<_>>()
+    });
+    let remove = move |concept: &str| draft.update(|draft| draft.ban_concepts.retain(|banned| banned != concept));
+    view! {
+        <div class="field">
+            <label for="concept-input">"Banned concepts"</label>
+            <ul class="chips" data-testid="concept-chips">
+                <For each=move || concepts.get() key=|concept| concept.clone() let:concept>
+                    {
+                        let name = concept.clone();
+                        view! {
+                            <li class="chip chip-removable">
+                                <ModelText text=concept.clone()/>
+                                <button
+                                    type="button"
+                                    aria-label=format!("Remove {name}")
+                                    on:click=move |_| remove(&concept)
+                                >
+                                    "×"
+                                </button>
+                            </li>
+                        }
+                    }
+                </For>
+            </ul>
+            <div class="input-row">
+                <input
+                    id="concept-input"
+                    type="text"
+                    spellcheck="false"
+                    autocomplete="off"
+                    data-testid="concept-input"
+                    prop:value=typed
+                    on:input:target=move |event| typed.set(event.target().value())
+                    on:keydown=move |event| {
+                        if event.key() == "Enter" {
+                            event.prevent_default();
+                            add_typed();
+                        }
+                    }
+                />
+                <button type="button" data-testid="concept-add" on:click=move |_| add_typed()>"Add"</button>
+            </div>
+            <p class="help">
+                "Words that may not appear in any spelling, however they are tokenised. \
+                 Several at once with commas between."
+            </p>
+            <Show when=move || !suggested.with(Vec::is_empty)>
+                <button
+                    type="button"
+                    class="small"
+                    data-testid="concept-suggest"
+                    on:click=move |_| add(suggested.get_untracked())
+                >
+                    {move || format!("Ban this reference's concepts: {}", suggested.with(|words| words.join(", ")))}
+                </button>
+            </Show>
+            <FieldErrorText field="constraints.ban_concepts"/>
+        </div>
+    }
+}
+
+/// What the constraints rule out of a vocabulary.
+#[derive(Clone, PartialEq)]
+struct Banned {
+    count: usize,
+    vocabulary: usize,
+    /// Tokens that are banned for what they say, not for what they are.
+    named: Vec<String>,
+    named_count: usize,
+}
+
+#[component]
+fn BannedTokens() -> impl IntoView {
+    let DraftForm { draft, .. } = DraftForm::get();
+    let tokenizers = Tokenizers::get();
+    let model = Memo::new(move |_| draft.with(|draft| draft.model.clone()));
+    Effect::new(move |_| tokenizers.load(&model.get()));
+    let asked = Memo::new(move |_| {
+        // Errors stand beside the fields; a count is made with what is readable.
+        draft.with(|draft| (draft.teacher.clone(), draft.constraints(&mut Vec::new())))
+    });
+    let asked = debounced(asked, COUNT_PAUSE_MS);
+    let banned = Memo::new(move |_| -> Option<Banned> {
+        let tokenizer = tokenizers.ready(&model.get())?;
+        let (teacher, constraints): (String, Constraints) = asked.get();
+        let reference = tokenizer.encode(&teacher).ok()?;
+        let rules = Rules::new(&constraints, &teacher, &reference, tokenizer.vocabulary());
+        let allowed = rules.allowed();
+        let says = |id: &u32| matches!(rules.banned_by(*id), Some(Rule::ReferenceTokens | Rule::Concepts));
+        let named: Vec<u32> = (0..allowed.len() as u32).filter(says).collect();
+        Some(Banned {
+            count: allowed.iter().filter(|allowed| !**allowed).count(),
+            vocabulary: allowed.len(),
+            named: named.iter().take(SHOWN_TOKENS).map(|id| tokenizer.decode(&[*id])).collect(),
+            named_count: named.len(),
+        })
+    });
+    let sentence = move || match banned.get() {
+        None => "Counting the banned tokens…".to_owned(),
+        Some(banned) => format!(
+            "Bans {} of {} tokens, {} of them for their words.",
+            format::count(banned.count as u64),
+            format::count(banned.vocabulary as u64),
+            format::count(banned.named_count as u64)
+        ),
+    };
+    let too_broad =
+        move || banned.with(|banned| banned.as_ref().is_some_and(|found| found.count * 2 > found.vocabulary));
+    let chips = move || {
+        let Banned { named, named_count, .. } = banned.get()?;
+        let more = named_count.saturating_sub(named.len());
+        let chips = named.into_iter().map(|text| view! { <li class="chip"><ModelText text marked=true/></li> });
+        Some(view! {
+            {chips.collect_view()}
+            {(more > 0).then(|| view! { <li class="muted">{format!("and {} more", format::count(more as u64))}</li> })}
+        })
+    };
+    view! {
+        <div class="banned">
+            <p data-testid="banned-count">{sentence}</p>
+            <ul class="chips chips-tokens" aria-label="Tokens banned for their words">{chips}</ul>
+            <Show when=too_broad>
+                <p class="field-error">"That is more than half of the vocabulary: little is left to search."</p>
+            </Show>
+        </div>
+    }
+}

@@ -1,0 +1,335 @@
+//! One run, live and afterwards, on one address. Everything on it comes from the run's log.
+
+use crate::charts::CeChart;
+use crate::clock::Clock;
+use crate::components::{
+    Completions, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, Stepper, SuffixTable, Verdict,
+};
+use crate::connection::Connection;
+use crate::format;
+use crate::link::Standing;
+use crate::run::RunFeed;
+use leptos::prelude::*;
+use leptos_router::components::A;
+use leptos_router::hooks::{use_navigate, use_params_map};
+use shared::event::ErrorBody;
+use shared::spec::Split;
+use shared::state::RunState;
+use shared::wire::{Command, Outcome, RunPhase, RunSummary};
+
+/// The run page; another id in the address is another run.
+#[component]
+pub fn Run() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
+    move || view! { <OneRun id=id.get()/> }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Shown {
+    Loading,
+    Unknown,
+    Run,
+}
+
+#[component]
+fn OneRun(id: String) -> impl IntoView {
+    let connection = Connection::get();
+    let feed = RunFeed::new();
+    let id = StoredValue::new(id);
+    let known = Memo::new(move |_| {
+        let is_it = |run: &RunSummary| id.with_value(|id| run.run == *id);
+        connection.runs.with(|runs| runs.as_ref().is_some_and(|runs| runs.iter().any(is_it)))
+    });
+    Effect::new(move |_| {
+        if known.get() {
+            feed.follow(connection, id.get_value());
+        }
+    });
+    let has_events = feed.part(|state| state.seq > 0);
+    let shown = Memo::new(move |_| match (has_events.get(), known.get(), connection.standing.get()) {
+        (true, _, _) => Shown::Run,
+        // The welcome lists all runs, so one that is not there does not exist.
+        (false, false, Standing::Live | Standing::CatchingUp) => Shown::Unknown,
+        _ => Shown::Loading,
+    });
+    super::title("Run");
+    let teacher = feed.part(|state| state.spec.as_ref().map(|spec| spec.teacher.clone()));
+    Effect::new(move |_| {
+        if let Some(teacher) = teacher.get() {
+            super::title(&teacher);
+        }
+    });
+    move || match shown.get() {
+        Shown::Loading => view! {
+            <section class="panel notice-page"><h1>"Loading the run"</h1><progress></progress></section>
+        }
+        .into_any(),
+        Shown::Unknown => view! {
+            <section class="panel notice-page" data-testid="unknown-run">
+                <h1>"This worker has no such run"</h1>
+                <p>"Its id is " <code>{id.get_value()}</code> ". It may belong to another worker or data folder."</p>
+                <p><A href="/" attr:class="button">"See the runs that there are"</A></p>
+            </section>
+        }
+        .into_any(),
+        Shown::Run => view! { <Body id=id.get_value() feed/> }.into_any(),
+    }
+}
+
+#[component]
+fn Body(id: String, feed: RunFeed) -> impl IntoView {
+    let phase = feed.part(|state| state.phase);
+    let has_stages = feed.part(|state| !state.stages.is_empty());
+    let has_suffixes = feed.part(|state| !state.suffixes.is_empty());
+    let has_flips = feed.part(|state| state.flip_count > 0);
+    view! {
+        <article class="run" data-testid="run" data-run=id.clone()>
+            <Head id=id.clone() feed/>
+            <Failure feed/>
+            <Result feed/>
+            <Show when=move || has_stages.get() fallback=move || view! { <Queued feed/> }>
+                <section class="panel" aria-labelledby="stages-title">
+                    <h2 id="stages-title">"Stages"</h2>
+                    <Stepper feed/>
+                </section>
+                <section class="panel" aria-labelledby="chart-title">
+                    <h2 id="chart-title">"Cross-entropy"</h2>
+                    <CeChart feed/>
+                </section>
+            </Show>
+            <Show when=move || phase.get() != RunPhase::Finished>
+                <Best feed/>
+            </Show>
+            <Show when=move || has_suffixes.get()>
+                <section class="panel" aria-labelledby="suffixes-title">
+                    <h2 id="suffixes-title">"Prompts in numbers"</h2>
+                    <SuffixTable feed/>
+                </section>
+                <section class="panel" aria-labelledby="completions-title">
+                    <h2 id="completions-title">"Completions"</h2>
+                    <p class="muted">
+                        "Greedy completions of the model. The mark shows where one parts from the reference's."
+                    </p>
+                    <Completions feed/>
+                </section>
+            </Show>
+            <Show when=move || has_flips.get()>
+                <section class="panel" aria-labelledby="flips-title">
+                    <h2 id="flips-title">"Flips"</h2>
+                    <FlipLog feed/>
+                </section>
+            </Show>
+        </article>
+    }
+}
+
+/// What the run is about, where it stands, and what can be done to it.
+#[component]
+fn Head(id: String, feed: RunFeed) -> impl IntoView {
+    let phase = feed.part(|state| state.phase);
+    let spec = feed.part(|state| state.spec.clone());
+    let epoch = feed.part(|state| state.epoch);
+    let times = feed.part(|state| (state.started_unix_ms, state.last_unix_ms));
+    let clock = Clock::get();
+    let facts = move || {
+        let mut facts = Vec::new();
+        if let Some(spec) = spec.get() {
+            facts.extend([
+                spec.preset,
+                spec.model,
+                format!("seed {}", spec.seed),
+                format!("{} tokens", spec.prefix_tokens),
+            ]);
+        }
+        if epoch.get() > 1 {
+            facts.push(format!("attempt {}", epoch.get()));
+        }
+        let (started, last) = times.get();
+        if started > 0 {
+            let until = if phase.get().is_over() { last as f64 } else { clock.now_unix_ms() };
+            facts.push(format::duration((until - started as f64) / 1e3));
+        }
+        facts.join(" · ")
+    };
+    view! {
+        <header class="run-head">
+            <div>
+                <p class="eyebrow">"Unlike, but acting like" </p>
+                <h1 data-testid="run-teacher">
+                    {move || spec.get().map(|spec| view! { <q><ModelText text=spec.teacher/></q> })}
+                </h1>
+                <p class="run-facts">
+                    <PhaseBadge phase=phase test_id="run-state"/>
+                    " "
+                    <span>{facts}</span>
+                </p>
+            </div>
+            <Actions id feed/>
+        </header>
+    }
+}
+
+#[component]
+fn Actions(id: String, feed: RunFeed) -> impl IntoView {
+    let connection = Connection::get();
+    let phase = feed.part(|state| state.phase);
+    let spec = feed.part(|state| state.spec.clone());
+    let waiting = RwSignal::new(false);
+    let refused = RwSignal::new(Vec::<ErrorBody>::new());
+    let id = StoredValue::new(id);
+    let send = move |command: fn(String) -> Command| {
+        waiting.set(true);
+        refused.set(Vec::new());
+        connection.command(command(id.get_value()), move |outcome| {
+            waiting.try_set(false);
+            if let Outcome::Refused { errors } = outcome {
+                refused.try_set(errors);
+            }
+        });
+    };
+    let navigate = StoredValue::new(use_navigate());
+    let vary = move |_| {
+        if let Some(spec) = spec.get_untracked() {
+            super::new_run::keep_as_draft(&spec);
+            navigate.with_value(|navigate| navigate("/new", Default::default()));
+        }
+    };
+    let disabled = move || waiting.get() || !connection.is_up();
+    let may_cancel = move || !phase.get().is_over();
+    let may_restart = move || matches!(phase.get(), RunPhase::Interrupted | RunPhase::Failed | RunPhase::Cancelled);
+    let reasons = move || refused.get().into_iter().map(|error| view! { <p class="field-error">{error.message}</p> });
+    view! {
+        <div class="actions">
+            <Show when=may_cancel>
+                <button
+                    type="button"
+                    class="danger"
+                    data-testid="cancel"
+                    title="Stops the run; the best prefix so far stands"
+                    disabled=disabled
+                    on:click=move |_| send(|run| Command::CancelRun { run })
+                >
+                    "Cancel"
+                </button>
+            </Show>
+            <Show when=may_restart>
+                <button
+                    type="button"
+                    class="primary"
+                    data-testid="restart"
+                    title="Starts the run again from the beginning"
+                    disabled=disabled
+                    on:click=move |_| send(|run| Command::RestartRun { run })
+                >
+                    "Start again"
+                </button>
+            </Show>
+            <button type="button" data-testid="vary" title="Opens the form with this run's settings" on:click=vary>
+                "Vary"
+            </button>
+            {move || reasons().collect_view()}
+        </div>
+    }
+}
+
+/// Before a job took the run up.
+#[component]
+fn Queued(feed: RunFeed) -> impl IntoView {
+    let phase = feed.part(|state| state.phase);
+    view! {
+        <Show when=move || matches!(phase.get(), RunPhase::Queued | RunPhase::Running)>
+            <section class="panel" data-testid="queued">
+                <h2>"In the queue"</h2>
+                <p class="muted">"Runs are worked on one after another; this one starts as soon as the worker is free."</p>
+            </section>
+        </Show>
+    }
+}
+
+/// Why a run has no result.
+#[component]
+fn Failure(feed: RunFeed) -> impl IntoView {
+    let failure = feed.part(|state| match state.phase {
+        RunPhase::Failed => state.error.clone(),
+        RunPhase::Interrupted => Some(
+            ErrorBody::new("interrupted", "The worker stopped while this run was going on.")
+                .with_hint("Start it again; with the same seed it takes the same path."),
+        ),
+        _ => None,
+    });
+    move || {
+        failure.get().map(|error| {
+            view! {
+                <section class="panel failure" role="alert" data-testid="failure">
+                    <h2>"No result"</h2>
+                    <p><ModelText text=error.message/></p>
+                    {error.hint.map(|hint| view! { <p><strong>"What to do: "</strong> <ModelText text=hint/></p> })}
+                    {error.field.map(|field| view! { <p>"Field: " <code>{field}</code></p> })}
+                    <p class="muted">"Code: " <code>{error.code}</code></p>
+                </section>
+            }
+        })
+    }
+}
+
+/// The best prefix so far, while there is no result or where there will be none.
+#[component]
+fn Best(feed: RunFeed) -> impl IntoView {
+    let best = feed.part(|state| state.best.clone());
+    let over = feed.part(|state| state.phase.is_over());
+    let baseline = feed.part(|state| state.baseline(Split::Train));
+    let numbers = move |train: f64, validation: Option<f64>| {
+        let beside = baseline.get().map(|baseline| {
+            format!(
+                " (no prefix {}, reference {})",
+                format::nats(baseline.ce_none),
+                format::nats(baseline.ce_reference)
+            )
+        });
+        format!(
+            "Cross-entropy: train {}{}, validation {} nats a token.",
+            format::nats(train),
+            beside.unwrap_or_default(),
+            format::or_dash(validation, format::nats)
+        )
+    };
+    move || {
+        best.get().map(|best| {
+            let title = if over.get() { "Best prefix that was found" } else { "Best prefix so far" };
+            view! {
+                <section class="panel" data-testid="best-prefix">
+                    <h2>{title}</h2>
+                    <PrefixCard prefix=best.prefix/>
+                    <p class="muted">{numbers(best.ce_train, best.ce_validation)}</p>
+                </section>
+            }
+        })
+    }
+}
+
+/// What came out: the verdict, then the prefix and why it is nontrivial.
+#[component]
+fn Result(feed: RunFeed) -> impl IntoView {
+    let result = feed.part(|state| state.result.clone());
+    let counts = feed.part(|state: &RunState| {
+        Split::ALL.map(|split| state.suffixes.iter().filter(|suffix| suffix.split == split).count())
+    });
+    move || {
+        result.get().map(|result| {
+            let flagged = result.nontriviality.findings.iter().filter_map(|finding| finding.span).collect();
+            let (prefix, nontriviality) = (result.prefix.clone(), result.nontriviality.clone());
+            view! {
+                <section class="panel panel-verdict" aria-labelledby="verdict-title">
+                    <h2 id="verdict-title">"Verdict"</h2>
+                    <Verdict result counts=counts.get()/>
+                </section>
+                <section class="panel" aria-labelledby="prefix-title">
+                    <h2 id="prefix-title">"Found prefix"</h2>
+                    <PrefixCard prefix flagged/>
+                    <Findings verdict=nontriviality/>
+                </section>
+            }
+        })
+    }
+}

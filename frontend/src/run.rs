@@ -1,0 +1,53 @@
+//! A run as the page follows it: events go into one [`RunState`], pages look at it ten times a second.
+
+use crate::connection::Connection;
+use crate::throttle::Pulse;
+use leptos::prelude::*;
+use shared::event::Stamped;
+use shared::state::RunState;
+
+/// A handle to a followed run; copies share it.
+///
+/// The state itself is not reactive: ten thousand events a second change it without anybody looking.
+/// A [`Pulse`] tells the page when to look.
+#[derive(Clone, Copy)]
+pub struct RunFeed {
+    state: StoredValue<RunState>,
+    pulse: Pulse,
+}
+
+impl RunFeed {
+    /// A feed that nothing flows into yet; it lives as long as the current owner.
+    pub fn new() -> Self {
+        RunFeed { state: StoredValue::new(RunState::default()), pulse: Pulse::new() }
+    }
+
+    /// Follows a run until the current owner is cleaned up.
+    pub fn follow(&self, connection: Connection, run: String) {
+        let this = *self;
+        connection.subscribe(&run, move |stamped| this.apply(stamped));
+        on_cleanup(move || connection.unsubscribe(&run));
+    }
+
+    /// Takes one event in.
+    pub fn apply(&self, stamped: &Stamped) {
+        if self.state.try_update_value(|state| state.apply(stamped)).is_some() {
+            self.pulse.changed();
+        }
+    }
+
+    /// Looks at the state, and again on every beat.
+    pub fn with<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
+        self.pulse.track();
+        self.state.with_value(look)
+    }
+
+    /// A part of the state; whatever depends on it runs only when that part changed.
+    pub fn part<T: PartialEq + Send + Sync + 'static>(
+        &self,
+        look: impl Fn(&RunState) -> T + Send + Sync + 'static,
+    ) -> Memo<T> {
+        let this = *self;
+        Memo::new(move |_| this.with(&look))
+    }
+}

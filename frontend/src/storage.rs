@@ -1,0 +1,29 @@
+//! What the page keeps in the browser. A browser may refuse (private mode, full): then it is not kept.
+
+/// The worker's token.
+pub const TOKEN: &str = "steerage.token";
+/// The form of a new run.
+pub const DRAFT: &str = "steerage.draft";
+
+/// The kept value.
+pub fn get(key: &str) -> Option<String> {
+    storage()?.get_item(key).ok().flatten()
+}
+
+/// Keeps a value.
+pub fn set(key: &str, value: &str) {
+    if let Some(storage) = storage() {
+        storage.set_item(key, value).ok();
+    }
+}
+
+/// Forgets a value.
+pub fn remove(key: &str) {
+    if let Some(storage) = storage() {
+        storage.remove_item(key).ok();
+    }
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    leptos::prelude::window().local_storage().ok().flatten()
+}
