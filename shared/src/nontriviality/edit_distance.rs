@@ -21,13 +21,15 @@ impl EditDistance {
         }
     }
 
-    fn evidence(&self, candidate: &Candidate<'_>) -> (f64, String) {
+    /// Fewest edits, and characters of the longer text.
+    fn measure(&self, candidate: &Candidate<'_>) -> (usize, usize) {
         let text: Vec<char> = candidate.folded().iter().map(|folded| folded.c).collect();
-        let edits = levenshtein(&text, &self.reference);
-        let longer = text.len().max(self.reference.len());
-        let distance = normalised(edits, longer);
-        (distance, format!("{edits} edits over {longer} characters, {distance:.2}"))
+        (levenshtein(&text, &self.reference), text.len().max(self.reference.len()))
     }
+}
+
+fn evidence((edits, longer): (usize, usize)) -> String {
+    format!("{edits} edits over {longer} characters, {:.2}", normalised(edits, longer))
 }
 
 impl Check for EditDistance {
@@ -49,13 +51,13 @@ impl Check for EditDistance {
         if normalised(length.abs_diff(other), length.max(other)) >= self.min_distance {
             return None;
         }
-        let (distance, evidence) = self.evidence(candidate);
-        let keeps = distance >= self.min_distance;
-        (!keeps).then_some(Broken { evidence, span: None })
+        let (edits, longer) = self.measure(candidate);
+        let keeps = normalised(edits, longer) >= self.min_distance;
+        (!keeps).then(|| Broken { evidence: evidence((edits, longer)), span: None })
     }
 
     fn kept_by(&self, candidate: &Candidate<'_>) -> String {
-        self.evidence(candidate).1
+        evidence(self.measure(candidate))
     }
 }
 

@@ -3,6 +3,7 @@
 /// Folds the case of one character: small letters, with "ß" as "ss" and final sigma as sigma.
 ///
 /// The way over the capital joins small letters that share one, which `to_lowercase` alone does not.
+#[inline]
 pub(super) fn fold_char(c: char, mut push: impl FnMut(char)) {
     if c.is_ascii() {
         return push(c.to_ascii_lowercase());

@@ -2,7 +2,7 @@
 
 use crate::nontriviality::text::fold_char;
 use crate::nontriviality::token_classes::is_invisible;
-use unicode_normalization::char::{decompose_compatible, is_combining_mark};
+use unicode_normalization::char::decompose_compatible;
 use unicode_script::{Script, UnicodeScript};
 
 /// What a reader sees between two letters, from nothing to most.
@@ -54,7 +54,7 @@ impl Letters {
         let mut joint = Joint::Space;
         for (start, original) in text.char_indices() {
             let source = (start, start + original.len_utf8());
-            let of_symbol = !original.is_alphanumeric() && !is_combining_mark(original);
+            let of_symbol = !original.is_alphanumeric() && !is_mark(original);
             decompose(original, |c| match part(original, c) {
                 Part::Letter => {
                     this.push(c, source, of_symbol, joint);
@@ -117,7 +117,7 @@ impl Letters {
             },
             of_symbol,
         };
-        if joint == Joint::Seamless && !is_combining_mark(c) {
+        if joint == Joint::Seamless && !is_mark(c) {
             letter.joint = self.edge(&letter, c);
         }
         fold_char(c, |folded| {
@@ -151,6 +151,10 @@ impl Letters {
     }
 }
 
+fn is_mark(c: char) -> bool {
+    !c.is_ascii() && unicode_normalization::char::is_combining_mark(c)
+}
+
 /// What one character of a compatibility decomposition is to a reader.
 enum Part {
     Letter,
@@ -172,7 +176,7 @@ fn part(original: char, c: char) -> Part {
         return Part::Nothing;
     }
     // Letters of no script are modifiers, as the prime, or lengthen a vowel: no more than punctuation.
-    let letter = c.is_numeric() || c.is_alphabetic() && c.script() != Script::Common || is_combining_mark(c);
+    let letter = c.is_numeric() || c.is_alphabetic() && c.script() != Script::Common || is_mark(c);
     if letter { Part::Letter } else { Part::Gap(Joint::Punctuation) }
 }
 
@@ -182,7 +186,7 @@ fn is_diacritic(c: char) -> bool {
     match c {
         '\u{3099}' | '\u{309A}' => false,
         '\u{0591}'..='\u{05BD}' | '\u{05BF}' | '\u{05C1}'..='\u{05C2}' | '\u{05C4}'..='\u{05C5}' | '\u{05C7}' => true,
-        _ => c.script() == Script::Inherited && is_combining_mark(c),
+        _ => c.script() == Script::Inherited && is_mark(c),
     }
 }
 
