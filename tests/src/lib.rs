@@ -1,5 +1,8 @@
 //! What the tests at the boundary share.
 
 pub mod browser;
+pub mod client;
 pub mod program;
+pub mod script;
 pub mod small_run;
+pub mod worker;

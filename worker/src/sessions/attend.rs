@@ -1,6 +1,6 @@
 //! Attending to one job after another.
 
-use super::lines::LineError;
+use super::lines::{Batch, End};
 use super::process::{JobCommand, JobProcess};
 use crate::store::{NewEvent, Store, StoreError, Task};
 use shared::event::{ErrorBody, Event};
@@ -91,7 +91,7 @@ impl Executor {
                 cancel_deadline = Some(Instant::now() + EXIT_PATIENCE);
             }
             tokio::select! {
-                lines = process.lines() => match self.take_down(task, lines).await {
+                batch = process.lines() => match self.take_down(task, batch).await {
                     Progress::Goes => {}
                     Progress::WroteLast => {
                         self.let_exit(task, &mut process).await;
@@ -123,42 +123,35 @@ impl Executor {
         }
     }
 
-    /// Records the lines that a job wrote.
-    async fn take_down(&self, task: &Task, lines: Result<Vec<String>, LineError>) -> Progress {
-        let mut broke = None;
+    /// Records the lines that a job wrote; what came before a bad one is kept.
+    async fn take_down(&self, task: &Task, Batch { lines, end }: Batch) -> Progress {
         let mut events = Vec::new();
-        match lines {
-            Ok(lines) if lines.is_empty() => return Progress::Ended,
-            Ok(lines) => {
-                for line in lines {
-                    match parse(&line) {
-                        Ok(event) => events.push(event),
-                        Err(reason) => {
-                            broke = Some(reason);
-                            break;
-                        }
-                    }
-                    if events.last().is_some_and(|event| event.event().is_last()) {
-                        break;
-                    }
+        let mut wrong = None;
+        for line in lines {
+            match parse(&line) {
+                Ok(event) => events.push(event),
+                Err(reason) => {
+                    wrong = Some(reason);
+                    break;
                 }
             }
-            Err(error) => broke = Some(error.to_string()),
+            if events.last().is_some_and(|event| event.event().is_last()) {
+                break;
+            }
         }
-        let ended = events.last().is_some_and(|event| event.event().is_last());
+        let wrote_last = events.last().is_some_and(|event| event.event().is_last());
         if !events.is_empty()
             && let Err(error) = self.store.append(&task.run, task.epoch, events).await
         {
             tracing::error!(run = task.run, %error, "events cannot be recorded");
             return Progress::Broke(failed("store_failed", "The worker could not record what the job reported."));
         }
-        match broke {
-            Some(reason) => {
-                tracing::error!(run = task.run, reason, "the job wrote something that is not an event");
-                Progress::Broke(failed("bad_job_output", "The job wrote something that is not an event."))
-            }
-            None if ended => Progress::WroteLast,
-            None => Progress::Goes,
+        match (wrong, end) {
+            _ if wrote_last => Progress::WroteLast,
+            (Some(reason), _) => bad_output(task, &reason),
+            (None, Some(End::Broken(error))) => bad_output(task, &error.to_string()),
+            (None, Some(End::Closed)) => Progress::Ended,
+            (None, None) => Progress::Goes,
         }
     }
 
@@ -197,6 +190,11 @@ fn parse(line: &str) -> Result<NewEvent, String> {
         Event::Queued { .. } | Event::Interrupted {} => Err("an event that a job cannot report".to_owned()),
         _ => Ok(event),
     }
+}
+
+fn bad_output(task: &Task, reason: &str) -> Progress {
+    tracing::error!(run = task.run, reason, "the job wrote something that is not an event");
+    Progress::Broke(failed("bad_job_output", "The job wrote something that is not an event."))
 }
 
 fn failed(code: &str, message: impl Into<String>) -> Event {

@@ -22,6 +22,24 @@ pub(super) enum LineError {
     Io(#[from] std::io::Error),
 }
 
+/// Lines that arrived together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Complete lines, in order, without those that are empty.
+    pub(super) lines: Vec<String>,
+    /// What came after them, where it was not a pause.
+    pub(super) end: Option<End>,
+}
+
+/// Why no more lines come.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The stream ended.
+    Closed,
+    /// What comes next is no line.
+    Broken(LineError),
+}
+
 /// Cuts a stream into lines.
 pub(super) struct LineReader<R> {
     source: R,
@@ -35,46 +53,53 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         LineReader { source, buffer: Vec::new(), max_line_bytes }
     }
 
-    /// Waits for the next complete lines; none: the stream ended. Loses nothing when it is
-    /// cancelled.
-    pub(super) async fn next(&mut self) -> Result<Vec<String>, LineError> {
+    /// Waits for the next complete lines or the end. Loses nothing when it is cancelled. After a
+    /// broken line it may be called again, and goes on with what was not yet read.
+    pub(super) async fn next(&mut self) -> Batch {
         loop {
             self.buffer.reserve(CHUNK_BYTES);
-            let ended = self.source.read_buf(&mut self.buffer).await? == 0;
+            let closed = match self.source.read_buf(&mut self.buffer).await {
+                Ok(bytes) => bytes == 0,
+                Err(error) => return Batch { lines: Vec::new(), end: Some(End::Broken(error.into())) },
+            };
             let complete = match self.buffer.iter().rposition(|&byte| byte == b'\n') {
-                Some(end) => end + 1,
                 // The last line of a stream may lack its end.
-                None if ended => self.buffer.len(),
+                _ if closed => self.buffer.len(),
+                Some(end) => end + 1,
                 None => 0,
             };
-            if self.buffer.len() - complete > self.max_line_bytes {
-                return Err(LineError::TooLong { max_bytes: self.max_line_bytes });
+            let mut batch = self.cut(complete);
+            if batch.end.is_none() && self.buffer.len() > self.max_line_bytes {
+                self.buffer.clear();
+                batch.end = Some(End::Broken(LineError::TooLong { max_bytes: self.max_line_bytes }));
             }
-            let lines = self.cut(complete)?;
-            if ended || !lines.is_empty() {
-                return Ok(lines);
+            if batch.end.is_none() && closed {
+                batch.end = Some(End::Closed);
+            }
+            if batch.end.is_some() || !batch.lines.is_empty() {
+                return batch;
             }
         }
     }
 
-    /// Forgets a line that was too long, up to where it was read.
-    pub(super) fn discard(&mut self) {
-        self.buffer.clear();
-    }
-
-    fn cut(&mut self, complete: usize) -> Result<Vec<String>, LineError> {
-        let mut lines = Vec::new();
-        for line in self.buffer[..complete].split(|&byte| byte == b'\n') {
-            if line.len() > self.max_line_bytes {
-                return Err(LineError::TooLong { max_bytes: self.max_line_bytes });
+    /// Takes complete lines off the buffer, up to the first that is none.
+    fn cut(&mut self, complete: usize) -> Batch {
+        let mut batch = Batch::default();
+        for bytes in self.buffer[..complete].split(|&byte| byte == b'\n') {
+            if bytes.len() > self.max_line_bytes {
+                batch.end = Some(End::Broken(LineError::TooLong { max_bytes: self.max_line_bytes }));
+                break;
             }
-            let line = std::str::from_utf8(line).map_err(|_| LineError::NotText)?.trim();
-            if !line.is_empty() {
-                lines.push(line.to_owned());
+            let Ok(line) = std::str::from_utf8(bytes) else {
+                batch.end = Some(End::Broken(LineError::NotText));
+                break;
+            };
+            if !line.trim().is_empty() {
+                batch.lines.push(line.trim().to_owned());
             }
         }
         self.buffer.drain(..complete);
-        Ok(lines)
+        batch
     }
 }
 
@@ -83,31 +108,41 @@ mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
 
-    async fn all(bytes: &[u8], max_line_bytes: usize) -> Result<Vec<String>, LineError> {
+    async fn all(bytes: &[u8], max_line_bytes: usize) -> (Vec<String>, End) {
         let mut reader = LineReader::new(bytes, max_line_bytes);
         let mut lines = Vec::new();
         loop {
-            match reader.next().await? {
-                batch if batch.is_empty() => return Ok(lines),
-                batch => lines.extend(batch),
+            let batch = reader.next().await;
+            lines.extend(batch.lines);
+            if let Some(end) = batch.end {
+                return (lines, end);
             }
         }
     }
 
     #[tokio::test]
     async fn lines_come_out_whole_and_in_order() {
-        assert_eq!(all(b"one\r\n\ntwo\nthree", 9).await.unwrap(), ["one", "two", "three"]);
+        let (lines, end) = all(b"one\r\n\ntwo\nthree", 9).await;
+        assert!(lines == ["one", "two", "three"] && matches!(end, End::Closed), "{lines:?} {end:?}");
         let many: String = (0..50_000).map(|n| format!("{n}\n")).collect();
-        let lines = all(many.as_bytes(), 9).await.unwrap();
+        let (lines, _) = all(many.as_bytes(), 9).await;
         assert!(lines.iter().enumerate().all(|(n, line)| *line == n.to_string()) && lines.len() == 50_000);
     }
 
     #[tokio::test]
     async fn a_line_may_have_the_bound_and_not_one_byte_more() {
-        assert_eq!(all(b"123456789\n1\n", 9).await.unwrap().len(), 2);
-        assert!(matches!(all(b"1\n1234567890\n2\n", 9).await, Err(LineError::TooLong { max_bytes: 9 })));
-        assert!(matches!(all(&[b'x'; 1 << 20], 1000).await, Err(LineError::TooLong { max_bytes: 1000 })));
-        assert!(matches!(all(b"\xff\n", 9).await, Err(LineError::NotText)));
+        assert!(matches!(all(b"123456789\n1\n", 9).await, (lines, End::Closed) if lines.len() == 2));
+        let too_long = |end: &End| matches!(end, End::Broken(LineError::TooLong { max_bytes: 9 }));
+        let (lines, end) = all(b"1\n1234567890\n2\n", 9).await;
+        assert!(lines == ["1"] && too_long(&end), "what came before is kept: {lines:?} {end:?}");
+        let (lines, end) = all(&[b'x'; 1 << 20], 9).await;
+        assert!(lines.is_empty() && too_long(&end), "{end:?}");
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_no_text_end_the_lines() {
+        let (lines, end) = all(b"one\n\xff\ntwo\n", 9).await;
+        assert!(lines == ["one"] && matches!(end, End::Broken(LineError::NotText)), "{lines:?} {end:?}");
     }
 
     #[tokio::test]
@@ -117,6 +152,6 @@ mod tests {
         writer.write_all(b"hel").await.unwrap();
         tokio::time::timeout(std::time::Duration::from_millis(20), reader.next()).await.unwrap_err();
         writer.write_all(b"lo\n").await.unwrap();
-        assert_eq!(reader.next().await.unwrap(), ["hello"]);
+        assert_eq!(reader.next().await.lines, ["hello"]);
     }
 }

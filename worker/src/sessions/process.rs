@@ -1,6 +1,6 @@
 //! One job as a child process: a crash or a lack of memory ends the job, not the worker.
 
-use super::lines::{LineError, LineReader};
+use super::lines::{Batch, End, LineError, LineReader};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
@@ -67,8 +67,8 @@ impl JobProcess {
         Ok(JobProcess { child, control: Some(control), stdout: LineReader::new(stdout, MAX_EVENT_BYTES), log_tail })
     }
 
-    /// The next lines of its stdout; none: it closed it.
-    pub(super) async fn lines(&mut self) -> Result<Vec<String>, LineError> {
+    /// The next lines of its stdout.
+    pub(super) async fn lines(&mut self) -> Batch {
         self.stdout.next().await
     }
 
@@ -115,13 +115,13 @@ async fn feed(mut stdin: ChildStdin, first_line: String, mut lines: mpsc::Receiv
 async fn pass_on_log(stderr: ChildStderr, run: String, tail: Arc<Mutex<VecDeque<String>>>) {
     let mut reader = LineReader::new(stderr, MAX_LOG_LINE_BYTES);
     loop {
-        let lines = match reader.next().await {
-            Ok(lines) if lines.is_empty() => return,
-            Ok(lines) => lines,
-            Err(LineError::Io(_)) => return,
-            Err(error) => {
-                reader.discard();
-                vec![format!("({error})")]
+        let Batch { mut lines, end } = reader.next().await;
+        let ended = match end {
+            None => false,
+            Some(End::Closed | End::Broken(LineError::Io(_))) => true,
+            Some(End::Broken(error)) => {
+                lines.push(format!("({error})"));
+                false
             }
         };
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,6 +131,9 @@ async fn pass_on_log(stderr: ChildStderr, run: String, tail: Arc<Mutex<VecDeque<
                 tail.pop_front();
             }
             tail.push_back(line);
+        }
+        if ended {
+            return;
         }
     }
 }

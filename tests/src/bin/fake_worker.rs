@@ -1,0 +1,179 @@
+//! A worker without models for the tests: `fake_worker serve DATA_DIR` is the real server, and its
+//! jobs, `fake_worker job`, do what their spec's script says.
+//!
+//! The server prints its launch address, and ends in order when its stdin ends.
+
+use anyhow::{Context as _, Result, bail};
+use shared::event::{
+    Candidate, CrossEntropies, ErrorBody, Event, ModelCard, PerSplit, Prefix, RunResult, StagePlan, TokenPiece,
+};
+use shared::nontriviality::Verdict;
+use shared::spec::RunSpec;
+use shared::tokens::TokenizerBundle;
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use steerage_tests::script::{self, Ending, Script};
+use worker::server::{ServeOptions, serve};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve", data_dir] => run_server(PathBuf::from(data_dir)),
+        ["job"] => run_job(),
+        _ => bail!("usage: fake_worker serve DATA_DIR | fake_worker job"),
+    }
+}
+
+fn run_server(data_dir: PathBuf) -> Result<()> {
+    let options = ServeOptions {
+        cache_dir: data_dir.join("cache"),
+        data_dir,
+        job_command: Vec::new(),
+        job_env: Vec::new(),
+        catalogue: Box::new(script::catalogue),
+        tokenizer: Box::new(tokenizer),
+        on_ready: Box::new(|ready| {
+            let mut stdout = std::io::stdout();
+            // Nobody listens only if the test is gone.
+            let _ = writeln!(stdout, "{}", ready.launch_url).and_then(|()| stdout.flush());
+        }),
+    };
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        serve(options, listener, stdin_ended()).await.context("serving")
+    })
+}
+
+async fn stdin_ended() {
+    let wait = || std::io::stdin().read_to_end(&mut Vec::new());
+    // Whether it ended or broke, nobody needs the server any more.
+    let _ = tokio::task::spawn_blocking(wait).await;
+}
+
+fn tokenizer(model: &str) -> Result<TokenizerBundle, ErrorBody> {
+    Ok(TokenizerBundle {
+        tokenizer_json: format!("{{\"model\":\"{model}\",\"padding\":\"{}\"}}", "x".repeat(10_000)),
+        chat_template: None,
+        bos_token: String::new(),
+        eos_token: String::new(),
+        stop_ids: vec![0],
+    })
+}
+
+fn run_job() -> Result<()> {
+    let mut first_line = String::new();
+    std::io::stdin().lock().read_line(&mut first_line)?;
+    let request: serde_json::Value = serde_json::from_str(&first_line)?;
+    let spec: RunSpec = serde_json::from_value(request["spec"].clone())?;
+    let script = Script::read(&spec).context("the spec has no script")?;
+    eprintln!("the scripted job begins");
+    let cancelled = Arc::new(AtomicBool::new(false));
+    std::thread::spawn({
+        let cancelled = Arc::clone(&cancelled);
+        move || {
+            for line in std::io::stdin().lines().map_while(Result::ok) {
+                cancelled.fetch_or(line == "cancel", Ordering::SeqCst);
+            }
+            if !matches!(script.ending, Ending::Stubborn | Ending::Linger) {
+                std::process::exit(0);
+            }
+        }
+    });
+    emit(&started())?;
+    emit(&Event::StageStarted { stage: 0 })?;
+    // Lets a test look whether this process is still there.
+    emit(&Event::StageFinished { stage: 0, summary: std::process::id().to_string() })?;
+    for n in 1..=script.events {
+        emit(&scripted_event(n, script))?;
+        std::thread::sleep(Duration::from_millis(script.pause_ms.unsigned_abs()));
+        if cancelled.load(Ordering::SeqCst) && script.ending != Ending::Stubborn {
+            return emit(&Event::Cancelled {});
+        }
+    }
+    end(script.ending, &cancelled)
+}
+
+fn end(ending: Ending, cancelled: &AtomicBool) -> Result<()> {
+    match ending {
+        Ending::Finish => emit(&finished()),
+        Ending::Linger => {
+            emit(&finished())?;
+            wait_until(|| false)
+        }
+        Ending::Fail => emit(&Event::Failed { error: ErrorBody::new("scripted", "The script says so.") }),
+        Ending::Exit => std::process::exit(3),
+        Ending::Abort => std::process::abort(),
+        Ending::Garbage => write_and_wait(b"panicked at /secret/path.rs\n"),
+        Ending::Foreign => {
+            emit(&Event::Interrupted {})?;
+            wait_until(|| false)
+        }
+        Ending::Endless => write_and_wait(&vec![b'x'; 3 << 20]),
+        Ending::Binary => write_and_wait(b"\xff\xfe\n"),
+        Ending::Wait => {
+            wait_until(|| cancelled.load(Ordering::SeqCst))?;
+            emit(&Event::Cancelled {})
+        }
+        Ending::Stubborn => wait_until(|| false),
+    }
+}
+
+fn wait_until(done: impl Fn() -> bool) -> Result<()> {
+    while !done() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn write_and_wait(bytes: &[u8]) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()?;
+    wait_until(|| false)
+}
+
+fn emit(event: &Event) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{}", serde_json::to_string(event)?)?;
+    Ok(stdout.flush()?)
+}
+
+fn started() -> Event {
+    let model = ModelCard {
+        name: "fake".to_owned(),
+        architecture: "none".to_owned(),
+        sha256: None,
+        vocab_size: 2,
+        context_length: 128,
+    };
+    let plan = StagePlan { kind: "scripted".to_owned(), title: "Scripted".to_owned(), total_steps: 1 };
+    Event::Started { model, stages: vec![plan], reference: Vec::new() }
+}
+
+fn scripted_event(n: i64, script: Script) -> Event {
+    let step = n as usize;
+    if n % script.score_every != 0 {
+        return Event::Progress { stage: 0, step, total_steps: script.events as usize };
+    }
+    let ids = vec![n as u32; script.ids as usize];
+    Event::Candidates { stage: 0, step, candidates: vec![Candidate { ids, ce_train: 1.0 / n as f64 }] }
+}
+
+fn finished() -> Event {
+    let tokens = vec![TokenPiece { id: 1, text: "purr".to_owned() }];
+    let ratio = PerSplit { train: Some(0.5), validation: None, test: Some(0.25) };
+    let result = RunResult {
+        prefix: Prefix { text: "purr".to_owned(), tokens },
+        ce: CrossEntropies::default(),
+        gap_closed: ratio,
+        exact: ratio,
+        exact_at_k: ratio,
+        overlap_at_k: ratio,
+        nontriviality: Verdict { passed: true, findings: Vec::new() },
+        evaluations: 7,
+    };
+    Event::Finished { result: Box::new(result) }
+}
