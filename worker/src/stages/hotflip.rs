@@ -129,7 +129,10 @@ fn start(search: &mut Search<'_>, init: &str) -> Result<Best, StageError> {
     Ok(best)
 }
 
-/// The `top_k` best allowed replacements of each position, best first over all positions.
+/// The `top_k` best allowed replacements of each position, position by position in turn.
+///
+/// Gradients of different positions differ in size by more than the true changes do, so one order
+/// over all positions would propose for the steepest position only.
 fn rank(search: &Search<'_>, ids: &[u32], top_k: usize) -> Result<Vec<Replacement>, StageError> {
     let model = search.objective.model();
     let embeds = model.embed(ids)?; // (prefix, hidden)
@@ -139,22 +142,22 @@ fn rank(search: &Search<'_>, ids: &[u32], top_k: usize) -> Result<Vec<Replacemen
     let present: Tensor = (&gradient * &embeds)?.sum_keepdim(1)?;
     let changes = products.broadcast_sub(&present)?.to_vec2::<f32>()?;
     let allowed = search.rules.allowed();
-    let mut all = Vec::new();
-    for (position, changes) in changes.iter().enumerate() {
-        let mut here: Vec<Replacement> = (0..changes.len() as u32)
-            .filter(|&id| id != ids[position] && allowed.get(id as usize).copied().unwrap_or(false))
-            .map(|id| Replacement { position, id, predicted: changes[id as usize] })
-            .collect();
-        here.sort_by(by_prediction);
-        here.truncate(top_k);
-        all.extend(here);
-    }
-    all.sort_by(by_prediction);
-    Ok(all)
+    let by_position: Vec<Vec<Replacement>> = (changes.iter().enumerate())
+        .map(|(position, changes)| {
+            let mut here: Vec<Replacement> = (0..changes.len() as u32)
+                .filter(|&id| id != ids[position] && allowed.get(id as usize).copied().unwrap_or(false))
+                .map(|id| Replacement { position, id, predicted: changes[id as usize] })
+                .collect();
+            here.sort_by(by_prediction);
+            here.truncate(top_k);
+            here
+        })
+        .collect();
+    Ok((0..top_k).flat_map(|rank| by_position.iter().filter_map(move |here| here.get(rank).copied())).collect())
 }
 
 fn by_prediction(a: &Replacement, b: &Replacement) -> std::cmp::Ordering {
-    a.predicted.total_cmp(&b.predicted).then(a.position.cmp(&b.position)).then(a.id.cmp(&b.id))
+    a.predicted.total_cmp(&b.predicted).then(a.id.cmp(&b.id))
 }
 
 /// The first `count` replacements that satisfy the constraints and were not scored before, and the
