@@ -1,6 +1,7 @@
 //! What the tests at the boundary share.
 
 pub mod browser;
+pub mod command;
 pub mod client;
 pub mod program;
 pub mod script;

@@ -1,0 +1,131 @@
+//! Bad input on the command line: exit code 2 and one message that names what is wrong; never a panic.
+
+use anyhow::Result;
+use std::fs;
+use steerage_tests::command::{steerage, steerage_with};
+
+/// Runs a command that must be refused, with `{dir}` in the arguments replaced by a folder of its own.
+fn refused(args: &[&str], named: &[&str]) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dir = folder.path().display().to_string();
+    fs::write(folder.path().join("empty.txt"), "\n \n")?;
+    fs::write(folder.path().join("one.txt"), "Tell me a joke.\n")?;
+    fs::write(folder.path().join("long.txt"), format!("{}\nTell me a joke.\nSing.\n", "word ".repeat(3000)))?;
+    fs::write(folder.path().join("huge.txt"), format!("{}\nTell me a joke.\nSing.\n", "word ".repeat(9000)))?;
+    fs::write(folder.path().join("unknown.toml"), format!("{}\nlearning_rte = 1\n", spec_head()))?;
+    fs::write(folder.path().join("nan.toml"), spec("[[stages]]\nkind = \"soft_prompt\"\nlearning_rate = nan\n"))?;
+    fs::write(folder.path().join("stage.toml"), spec("[[stages]]\nkind = \"soft_prompt\"\nstepz = 3\n"))?;
+    fs::write(folder.path().join("text.gguf"), "this is no checkpoint")?;
+    fs::write(
+        folder.path().join("cases.jsonl"),
+        "{\"id\":\"a\",\"ids\":[1,2,3],\"completion_start\":2,\"completion_end\":9}\n",
+    )?;
+    fs::write(
+        folder.path().join("typo.jsonl"),
+        "{\"id\":\"a\",\"prefx\":\"x\",\"suffix\":\"y\",\"completion\":\"z\"}\n",
+    )?;
+    fs::write(
+        folder.path().join("vocab.jsonl"),
+        "{\"id\":\"a\",\"ids\":[1,99999999],\"completion_start\":1,\"completion_end\":2}\n",
+    )?;
+    let args: Vec<String> = args.iter().map(|arg| arg.replace("{dir}", &dir)).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let finished = steerage(&args)?;
+    assert_eq!(finished.code, 2, "{args:?} gave {finished:?}");
+    for word in named {
+        assert!(finished.stderr.contains(word), "{args:?} should name {word:?} but says {}", finished.stderr);
+    }
+    assert!(!finished.stderr.contains("panicked"), "{args:?} panicked: {}", finished.stderr);
+    Ok(())
+}
+
+fn spec_head() -> &'static str {
+    "model = \"smollm2-135m\"\nteacher = \"Talk only about cats.\"\n"
+}
+
+fn spec(stages: &str) -> String {
+    format!("{}{stages}[[stages]]\nkind = \"evaluate\"\n", spec_head())
+}
+
+#[test]
+fn models() -> Result<()> {
+    refused(&["run", "--preset", "hybrid", "--model", "gpt-9"], &["model", "gpt-9", "smollm2-135m"])?;
+    refused(&["models", "fetch", "gpt-9"], &["gpt-9", "smollm2-135m"])?;
+    refused(&["run", "--preset", "hybrid", "--model", "{dir}/text.gguf"], &["text.gguf"])?;
+    refused(&["score", "--model", "{dir}", "--input", "{dir}/cases.jsonl", "--output", "{dir}/out"], &["config.json"])
+}
+
+#[test]
+fn specs() -> Result<()> {
+    refused(&["run", "--preset", "hybird"], &["hybird", "hybrid"])?;
+    refused(&["run"], &["preset"])?;
+    refused(&["run", "{dir}/missing.toml"], &["missing.toml"])?;
+    refused(&["run", "{dir}/unknown.toml"], &["unknown.toml", "learning_rte"])?;
+    refused(&["run", "{dir}/nan.toml"], &["learning_rate", "NaN"])?;
+    refused(&["run", "{dir}/stage.toml"], &["stages[0].stepz", "steps"])?;
+    refused(&["run", "--preset", "hybrid", "--prefix-tokens", "0"], &["prefix_tokens", "0"])?;
+    refused(&["run", "--preset", "hybrid", "--set", "soft_prompt.learning_rate=nan"], &["learning_rate", "NaN"])?;
+    refused(&["run", "--preset", "hybrid", "--set", "soft_prompt=3"], &["STAGE.PARAMETER=VALUE"])?;
+    refused(&["run", "--preset", "hybrid", "--teacher", " "], &["teacher"])
+}
+
+#[test]
+fn suffixes() -> Result<()> {
+    refused(&["run", "--preset", "hybrid", "--suffixes", "{dir}/empty.txt"], &["empty.txt", "no suffixes"])?;
+    refused(&["run", "--preset", "hybrid", "--suffixes", "{dir}/one.txt"], &["one.txt", "at least 2"])?;
+    refused(&["run", "--preset", "hybrid", "--suffixes", "{dir}/huge.txt"], &["suffixes.texts[0]", "bytes"])
+}
+
+/// Needs the model, because only its tokenizer knows how long a suffix is.
+#[test]
+fn a_suffix_longer_than_the_context() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("long.txt");
+    // Digits are one token each in this vocabulary.
+    fs::write(&file, format!("{}\nTell me a joke.\nSing.\n", "12345 67890 ".repeat(800)))?;
+    let finished = steerage(&["run", "--preset", "hybrid", "--suffixes", &file.display().to_string()])?;
+    assert_eq!(finished.code, 2, "{finished:?}");
+    assert!(finished.stderr.contains("8192"), "{}", finished.stderr);
+    Ok(())
+}
+
+#[test]
+fn cases() -> Result<()> {
+    let score = |file: &str, named: &[&str]| {
+        refused(&["score", "--input", &format!("{{dir}}/{file}"), "--output", "{dir}/out"], named)
+    };
+    score("missing.jsonl", &["missing.jsonl"])?;
+    score("empty.txt", &["empty.txt", "no cases"])?;
+    score("cases.jsonl", &["line 1", "completion 2..9"])?;
+    score("typo.jsonl", &["line 1", "prefx"])?;
+    score("vocab.jsonl", &["line 1", "99999999"])?;
+    score("one.txt", &["line 1", "not JSON"])
+}
+
+#[test]
+fn a_truncated_and_an_altered_model() -> Result<()> {
+    let cache = tempfile::tempdir()?;
+    let environment = [("STEERAGE_CACHE_DIR", cache.path().to_str().unwrap_or_default())];
+    let folder = cache.path().join("models").join("smollm2-135m");
+    fs::create_dir_all(&folder)?;
+    let file = folder.join("SmolLM2-135M-Instruct.Q4_1.gguf");
+    let right = std::path::PathBuf::from(
+        steerage(&["models", "fetch"])?.stdout.trim().split_once(": ").map_or("", |(_, path)| path),
+    );
+    let mut bytes = fs::read(&right)?;
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&file, &bytes)?;
+    let altered = steerage_with(&["run", "--preset", "hybrid"], &environment)?;
+    assert_eq!(altered.code, 2, "{altered:?}");
+    assert!(altered.stderr.contains("SHA-256") && altered.stderr.contains("gguf"), "{}", altered.stderr);
+    fs::write(&file, &bytes[..bytes.len() / 2])?;
+    let truncated = steerage_with(&["run", "--preset", "hybrid"], &environment)?;
+    assert_eq!(truncated.code, 2, "{truncated:?}");
+    assert!(truncated.stderr.contains("98362432") && truncated.stderr.contains("gguf"), "{}", truncated.stderr);
+    // As a path, without a pinned hash, the file's own header still tells.
+    let as_path = steerage(&["run", "--preset", "hybrid", "--model", &file.display().to_string()])?;
+    assert_eq!(as_path.code, 2, "{as_path:?}");
+    assert!(as_path.stderr.contains("tensor") && as_path.stderr.contains("cut short"), "{}", as_path.stderr);
+    Ok(())
+}
