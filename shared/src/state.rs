@@ -250,7 +250,7 @@ impl StageState {
         match self.progress {
             StageProgress::Waiting => 0.0,
             StageProgress::Finished => 1.0,
-            StageProgress::Running => self.step as f64 / self.plan.total_steps.max(1) as f64,
+            StageProgress::Running => (self.step as f64 / self.plan.total_steps.max(1) as f64).min(1.0),
         }
     }
 
