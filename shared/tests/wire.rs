@@ -1,0 +1,213 @@
+//! Every event and every message survives JSON, and a client is held to what the protocol knows.
+
+#[allow(dead_code, reason = "each test file uses its part of the generators")]
+mod arbitrary;
+
+use arbitrary::{count, error, event, events, log, param_value, spec, text, variant};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::{Union, ValueTree};
+use proptest::test_runner::TestRunner;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shared::catalogue::{
+    Catalogue, ModelEntry, ParamDeclaration, ParamDomain, Preset, StageDeclaration, Suffix, SuffixSet, Teacher,
+};
+use shared::spec::Split;
+use shared::wire::{ClientMessage, Command, Credential, Outcome, RunPhase, RunSummary, ServerMessage};
+use std::fmt::Debug;
+
+fn survives_json<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> Result<(), TestCaseError> {
+    let json = serde_json::to_string(value).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    prop_assert!(!json.contains('\n'), "one line a message: {json}");
+    let back: T = serde_json::from_str(&json).map_err(|error| TestCaseError::fail(format!("{error} in {json}")))?;
+    prop_assert_eq!(&back, value);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn events_survive_json(event in event(), log in log()) {
+        survives_json(&event)?;
+        log.first().map_or(Ok(()), survives_json)?;
+    }
+
+    #[test]
+    fn client_messages_survive_json(message in Union::new(client_messages())) {
+        survives_json(&message)?;
+    }
+
+    #[test]
+    fn server_messages_survive_json(message in Union::new(server_messages())) {
+        survives_json(&message)?;
+    }
+
+    #[test]
+    fn a_client_message_with_one_field_too_many_is_refused(message in Union::new(client_messages()), name in "x[a-z]{0,5}") {
+        let mut json = serde_json::to_value(&message).unwrap();
+        json.as_object_mut().unwrap().insert(name, serde_json::Value::Null);
+        prop_assert!(serde_json::from_value::<ClientMessage>(json).is_err());
+    }
+}
+
+/// The generators above leave no variant out: each list is as long as its exhaustive match is.
+#[test]
+fn every_variant_is_tried() {
+    fn check<T: Debug>(strategies: Vec<BoxedStrategy<T>>, variant: impl Fn(&T) -> usize) {
+        for (place, strategy) in strategies.into_iter().enumerate() {
+            let value = strategy.new_tree(&mut TestRunner::deterministic()).unwrap().current();
+            assert_eq!(variant(&value), place, "{value:?}");
+        }
+    }
+    assert_eq!(events().len(), 15);
+    check(events(), variant);
+    assert_eq!(client_messages().len(), 7);
+    check(client_messages(), client_variant);
+    assert_eq!(server_messages().len(), 7);
+    check(server_messages(), server_variant);
+}
+
+/// Place of a message's variant in [`client_messages`]; a new variant fails to compile here.
+fn client_variant(message: &ClientMessage) -> usize {
+    match message {
+        ClientMessage::Hello { credential: Credential::Token(_), .. } => 0,
+        ClientMessage::Hello { credential: Credential::Code(_), .. } => 1,
+        ClientMessage::Command { command: Command::StartRun { .. }, .. } => 2,
+        ClientMessage::Command { command: Command::CancelRun { .. }, .. } => 3,
+        ClientMessage::Command { command: Command::RestartRun { .. }, .. } => 4,
+        ClientMessage::Subscribe { .. } => 5,
+        ClientMessage::Unsubscribe { .. } => 6,
+    }
+}
+
+fn client_messages() -> Vec<BoxedStrategy<ClientMessage>> {
+    let command = |id, command| ClientMessage::Command { id, command };
+    vec![
+        (any::<u32>(), text())
+            .prop_map(|(protocol, token)| ClientMessage::Hello { protocol, credential: Credential::Token(token) })
+            .boxed(),
+        (any::<u32>(), text())
+            .prop_map(|(protocol, code)| ClientMessage::Hello { protocol, credential: Credential::Code(code) })
+            .boxed(),
+        (text(), spec()).prop_map(move |(id, spec)| command(id, Command::StartRun { spec: Box::new(spec) })).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::CancelRun { run })).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::RestartRun { run })).boxed(),
+        (text(), any::<u32>(), any::<u64>())
+            .prop_map(|(run, epoch, after_seq)| ClientMessage::Subscribe { run, epoch, after_seq })
+            .boxed(),
+        text().prop_map(|run| ClientMessage::Unsubscribe { run }).boxed(),
+    ]
+}
+
+/// Place of a message's variant in [`server_messages`]; a new variant fails to compile here.
+fn server_variant(message: &ServerMessage) -> usize {
+    match message {
+        ServerMessage::Welcome { .. } => 0,
+        ServerMessage::Reply { outcome: Outcome::Done { .. }, .. } => 1,
+        ServerMessage::Reply { outcome: Outcome::Refused { .. }, .. } => 2,
+        ServerMessage::RunChanged { .. } => 3,
+        ServerMessage::Event { .. } => 4,
+        ServerMessage::CaughtUp { .. } => 5,
+        ServerMessage::Error { .. } => 6,
+    }
+}
+
+fn server_messages() -> Vec<BoxedStrategy<ServerMessage>> {
+    let stamped = log().prop_filter_map("empty", |log| log.into_iter().next());
+    vec![
+        (any::<u32>(), text(), option::of(text()), catalogue(), vec(run_summary(), 0..3))
+            .prop_map(|(protocol, version, token, catalogue, runs)| ServerMessage::Welcome {
+                protocol,
+                version,
+                token,
+                catalogue: Box::new(catalogue),
+                runs,
+            })
+            .boxed(),
+        (text(), text()).prop_map(|(id, run)| ServerMessage::Reply { id, outcome: Outcome::Done { run } }).boxed(),
+        (text(), vec(error(), 0..3))
+            .prop_map(|(id, errors)| ServerMessage::Reply { id, outcome: Outcome::Refused { errors } })
+            .boxed(),
+        run_summary().prop_map(|run| ServerMessage::RunChanged { run }).boxed(),
+        stamped.prop_map(|stamped| ServerMessage::Event { stamped: Box::new(stamped) }).boxed(),
+        (text(), any::<u32>(), any::<u64>())
+            .prop_map(|(run, epoch, seq)| ServerMessage::CaughtUp { run, epoch, seq })
+            .boxed(),
+        error().prop_map(|error| ServerMessage::Error { error }).boxed(),
+    ]
+}
+
+fn run_summary() -> impl Strategy<Value = RunSummary> {
+    let phases = [
+        RunPhase::Queued,
+        RunPhase::Running,
+        RunPhase::Finished,
+        RunPhase::Cancelled,
+        RunPhase::Failed,
+        RunPhase::Interrupted,
+    ];
+    let place = (any::<u32>(), select(phases.to_vec()), option::of(count()));
+    let numbers = (any::<u64>(), any::<u64>(), option::of(arbitrary::real()));
+    (text(), place, text(), text(), text(), numbers, option::of(text())).prop_map(
+        |(run, (epoch, state, queue_position), preset, model, teacher, numbers, prefix_text)| RunSummary {
+            run,
+            epoch,
+            state,
+            queue_position,
+            preset,
+            model,
+            teacher,
+            seed: numbers.0,
+            created_unix_ms: numbers.1,
+            gap_closed_test: numbers.2,
+            prefix_text,
+        },
+    )
+}
+
+fn catalogue() -> impl Strategy<Value = Catalogue> {
+    let sizes = (any::<u64>(), count(), any::<bool>());
+    let model = (text(), text(), text(), text(), text(), sizes).prop_map(
+        |(name, title, architecture, licence, sha256, (size_bytes, context_length, available))| ModelEntry {
+            name,
+            title,
+            architecture,
+            licence,
+            size_bytes,
+            context_length,
+            sha256,
+            available,
+        },
+    );
+    let stage = (text(), text(), text(), vec(param_declaration(), 0..4))
+        .prop_map(|(kind, title, help, params)| StageDeclaration { kind, title, help, params });
+    let preset =
+        (text(), text(), text(), spec()).prop_map(|(name, title, help, spec)| Preset { name, title, help, spec });
+    let suffix = (select(Split::ALL.to_vec()), text()).prop_map(|(split, text)| Suffix { split, text });
+    let set =
+        (text(), text(), vec(suffix, 0..3)).prop_map(|(name, title, suffixes)| SuffixSet { name, title, suffixes });
+    let teacher =
+        (text(), text(), vec(text(), 0..3)).prop_map(|(text, title, concepts)| Teacher { text, title, concepts });
+    (vec(model, 0..2), vec(stage, 0..2), vec(preset, 0..2), vec(set, 0..2), vec(teacher, 0..2)).prop_map(
+        |(models, stages, presets, suffix_sets, teachers)| Catalogue { models, stages, presets, suffix_sets, teachers },
+    )
+}
+
+fn param_declaration() -> impl Strategy<Value = ParamDeclaration> {
+    let real = arbitrary::real;
+    let domain = prop_oneof![
+        Just(ParamDomain::Switch),
+        any::<(i64, i64)>().prop_map(|(min, max)| ParamDomain::Integer { min, max }),
+        (real(), real()).prop_map(|(min, max)| ParamDomain::Real { min, max }),
+        vec(text(), 0..3).prop_map(|options| ParamDomain::Choice { options }),
+    ];
+    (text(), text(), text(), domain, param_value()).prop_map(|(name, unit, help, domain, default)| ParamDeclaration {
+        name,
+        unit,
+        help,
+        domain,
+        default,
+    })
+}
