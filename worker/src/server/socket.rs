@@ -69,13 +69,18 @@ impl Client<'_> {
         let mut ping = interval(PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // Looked at first, so that whatever was recorded before the stop is still sent.
+            let stopping = *stop.borrow();
             let more = match self.send_news().await {
                 Ok(more) => more,
                 Err(gone) => return gone,
             };
+            if stopping {
+                return Gone::Close(CloseCode::GoingAway, "the worker is stopping");
+            }
             let result = tokio::select! {
                 biased;
-                () = connections::stopped(&mut stop) => Err(Gone::Close(CloseCode::GoingAway, "the worker is stopping")),
+                () = connections::stopped(&mut stop) => Ok(()),
                 received = self.peer.receive() => match received {
                     Ok(received) => self.handle(received).await,
                     Err(gone) => Err(gone),
