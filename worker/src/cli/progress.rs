@@ -45,6 +45,7 @@ impl Terminal {
                     "{} ({}), {} tokens in the vocabulary",
                     model.name, model.architecture, model.vocab_size
                 ));
+                self.line("steerability of each suffix: cross-entropy without prefix less that under the reference, in nats a token");
             }
             Event::StageStarted { stage } => {
                 let Some(plan) = self.state.stages.get(*stage).map(|stage| stage.plan.clone()) else { return };
@@ -68,6 +69,10 @@ impl Terminal {
                 self.bar.finish_and_clear();
                 let title = self.state.stages.get(*stage).map_or("", |stage| stage.plan.title.as_str());
                 self.line(&format!("{title:>12}: {summary} ({:.0} s)", self.elapsed_secs()));
+            }
+            Event::SuffixMeasured { suffix } => {
+                let steerability = suffix.steerability();
+                self.line(&format!("{:>12}  {steerability:>6.2}  {}", suffix.split.name(), suffix.text));
             }
             Event::Flip { flip } if flip.accepted => {
                 let (old, new) = (&flip.old.text, &flip.new.text);

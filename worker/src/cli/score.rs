@@ -107,7 +107,7 @@ pub fn score(args: ScoreArgs) -> Result<(), CliError> {
         let at =
             |message: String| CliError::bad_input(format!("{}, line {}: {message}", args.input.display(), index + 1));
         let sequence = parse(line).and_then(|case| sequence(case, tokenizer.as_ref(), &args.separator)).map_err(at)?;
-        check(&sequence, &*loaded.model, args.grad.is_some()).map_err(at)?;
+        check(&sequence, &*loaded.model).map_err(at)?;
         if !seen.insert(sequence.id.clone()) {
             return Err(at(format!("the id \"{}\" stands there twice", sequence.id)));
         }
@@ -164,15 +164,15 @@ fn sequence(case: Case, tokenizer: Option<&PromptTokenizer>, separator: &str) ->
     }
 }
 
-fn check(sequence: &Sequence, model: &dyn Model, with_gradient: bool) -> Result<(), String> {
+fn check(sequence: &Sequence, model: &dyn Model) -> Result<(), String> {
     let (length, config) = (sequence.ids.len(), model.config());
     let Range { start, end } = sequence.completion;
     if start == 0 || start >= end || end > length {
         return Err(format!("completion {start}..{end} is not within 1..{length}"));
     }
     let Range { start, end } = sequence.prefix;
-    if start > end || end > length || (with_gradient && start == end) {
-        return Err(format!("prefix {start}..{end} is empty or not within 0..{length}"));
+    if start > end || end > length {
+        return Err(format!("prefix {start}..{end} is not within 0..{length}"));
     }
     if length > config.context_length {
         return Err(format!("{length} ids do not fit the model's context of {}", config.context_length));
