@@ -8,7 +8,7 @@ mod lines;
 mod process;
 
 pub use attend::Executor;
-pub use process::JobCommand;
+pub use process::{JobCommand, MAX_EVENT_BYTES};
 
 use crate::store::{Store, StoreError, Transaction, may_restart};
 use shared::catalogue::{Catalogue, FieldError};

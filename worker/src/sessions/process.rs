@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 
 /// Longest event that a job may write, in bytes.
-pub(super) const MAX_EVENT_BYTES: usize = 1 << 20;
+pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// Longest piece of a job's log that is passed on as one line, in bytes.
 const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
