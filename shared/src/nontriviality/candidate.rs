@@ -86,3 +86,27 @@ fn decode_owned(bytes: Vec<u8>) -> (String, Option<usize>) {
         |text| (text, None),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "a猫b" in tokens that share a character, and a byte that is none.
+    #[test]
+    fn a_token_points_at_whole_characters() {
+        let pieces = [&b"a\xE7"[..], b"\x8C", b"\xABb", b"", b"\xFF"];
+        let pieces = pieces.map(|bytes| VocabularyPiece { bytes: bytes.to_vec(), special: false });
+        let vocabulary = Vocabulary { pieces: pieces.to_vec() };
+        let span = |ids: &[u32], position| {
+            let span = Candidate::new(&vocabulary, ids).token_span(position);
+            span.map(|span| (span.start_byte, span.end_byte))
+        };
+        assert_eq!(span(&[0, 1, 2], 0), Some((0, 4)));
+        assert_eq!(span(&[0, 1, 2], 1), Some((1, 4)));
+        assert_eq!(span(&[0, 1, 2], 2), Some((1, 5)));
+        assert_eq!(span(&[0, 1, 2, 3], 3), None, "an empty token has no place");
+        assert_eq!(span(&[0, 1, 2], 3), None, "nor has none");
+        assert_eq!(span(&[0, 1, 2, 99], 3), None, "nor has one outside the vocabulary");
+        assert_eq!(span(&[0, 1, 2, 4], 0), None, "nor any where bytes are replaced");
+    }
+}

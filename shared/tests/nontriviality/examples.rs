@@ -57,6 +57,7 @@ fn concepts_are_found_in_every_spelling() {
         // What does not show.
         ("cat", &["c\u{200B}a\u{AD}t"], "c\u{200B}a\u{AD}t"),
         ("cat", &["ca\u{FE0F}ts"], "ca\u{FE0F}ts"),
+        ("cat", &["caʼt"], "caʼt"),
         // Look-alikes and diacritics.
         ("cat", &["ｃａｔ"], "ｃａｔ"),
         ("cat", &["𝒄𝒂𝒕"], "𝒄𝒂𝒕"),
@@ -117,12 +118,14 @@ fn innocent_neighbours_are_left_alone() {
         ("cat", &["magic attic"]),
         ("cat", &["magic-attic"]),
         ("cat", &["category"]),
+        ("cat", &["con\u{200B}cat\u{200B}enate"]),
         ("cat", &["wildcat"]),
         ("cat", &["Scat"]),
         ("cat", &["cast", "cart", "ct", "tac"]),
         ("cat", &["catenas"]),
         // Neighbouring words that spell a short one by chance.
         ("cat", &["vitamin c at noon"]),
+        ("cat", &["vitamin c -at noon"]),
         ("away", &["a way out"]),
         ("ago", &["a go"]),
         ("island", &["is a land"]),
@@ -237,6 +240,7 @@ fn letters_are_of_the_references_scripts() {
     let constraints = Constraints { reference_script_only: true, ..nothing_demanded() };
     for (reference, prefix, found) in [
         ("Talk only about cats.", "Plain – naïve, “100 %” ∑ 🐈 ½", None),
+        ("Talk only about cats.", "cafe\u{301}", None),
         ("Talk only about cats.", "so Миха", Some("М")),
         ("Talk only about cats.", "ラは", Some("ラ")),
         ("Talk only about cats.", "\u{441}at", Some("\u{441}")),
