@@ -287,7 +287,7 @@ fn too_large(spec: &RunSpec) -> Option<FieldError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::catalogue::{ModelEntry, SuffixSet};
+    use shared::catalogue::ModelEntry;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -323,8 +323,9 @@ mod tests {
                 param("init", ParamDomain::Choice { options: vec!["random".into(), "text".into()] }, "random"),
             ],
         };
-        let suffix_sets: Vec<SuffixSet> = shared::suffixes::built_in();
-        Catalogue { models: vec![model], stages: vec![stage], suffix_sets, ..Catalogue::default() }
+        let evaluate = StageDeclaration { kind: "evaluate".to_owned(), params: Vec::new(), ..stage.clone() };
+        let suffix_sets = shared::suffixes::built_in();
+        Catalogue { models: vec![model], stages: vec![stage, evaluate], suffix_sets, ..Catalogue::default() }
     }
 
     fn spec() -> RunSpec {
@@ -346,6 +347,7 @@ mod tests {
                     .with("learning_rate", 0.05)
                     .with("early_stop", false)
                     .with("init", "text"),
+                StageSpec::new("evaluate"),
             ],
         }
     }
@@ -367,7 +369,8 @@ mod tests {
 
     #[test]
     fn each_wrong_field_is_named_once() {
-        let rows: [(fn(&mut Draft), &str, &str); 9] = [
+        type Row = (fn(&mut Draft), &'static str, &'static str);
+        let rows: [Row; 9] = [
             (|d| d.seed = "-1".into(), "seed", "whole number"),
             (|d| d.prefix_tokens = "six".into(), "prefix_tokens", "found \"six\""),
             (|d| d.prefix_tokens = "0".into(), "prefix_tokens", "1 to 64"),

@@ -420,7 +420,7 @@ mod tests {
         let mut link = live("token");
         let cancel = Command::CancelRun { run: "r".to_owned() };
         let message = ClientMessage::Command { id: "u1".to_owned(), command: cancel.clone() };
-        assert_eq!(sent(link.command("u1".to_owned(), cancel)), [message.clone()]);
+        assert_eq!(sent(link.command("u1".to_owned(), cancel)), std::slice::from_ref(&message));
         link.closed();
         link.opened();
         assert_eq!(sent(link.received(welcome(None))), [message]);

@@ -13,6 +13,8 @@ use web_sys::{Element, KeyboardEvent, PointerEvent, ResizeObserver};
 
 /// Most points of a curve; a screen is hardly wider in pixels.
 const MAX_POINTS: usize = 600;
+/// Points up to which each one gets a dot.
+const MAX_DOTS: usize = 40;
 /// Rows of the table that are drawn.
 const MAX_ROWS: usize = 200;
 const HEIGHT: f64 = 300.0;
@@ -262,7 +264,7 @@ fn draw(curves: &Curves, axis: Axis, x: Scale, y: Scale) -> impl IntoView + use<
 fn series(points: &[(f64, f64)], name: &'static str) -> impl IntoView + use<> {
     let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let path = if path.is_empty() { String::new() } else { format!("M{}", path.join("L")) };
-    let dots = (points.len() <= 40).then(|| points.to_vec()).unwrap_or_default();
+    let dots = if points.len() <= MAX_DOTS { points.to_vec() } else { Vec::new() };
     let dots = dots.into_iter().map(|(x, y)| view! { <circle class=format!("dot series-{name}") cx=x cy=y r="2.5"/> });
     view! {
         <path class=format!("curve series-{name}") d=path/>

@@ -26,7 +26,7 @@ impl Axis {
     /// The axis' title with its unit.
     pub fn title(self) -> &'static str {
         match self {
-            Axis::Evaluations => "Evaluations (forwards of one candidate with one suffix)",
+            Axis::Evaluations => "Evaluations (candidate × suffix)",
             Axis::Seconds => "Time since the start (seconds)",
         }
     }
@@ -93,8 +93,9 @@ pub fn curves(state: &RunState, axis: Axis, max_points: usize) -> Option<Curves>
         segment.train.iter().map(|point| point.ce_train).chain(validation)
     });
     let y = padded_domain(values.chain(lines), 0.06)?;
-    let last = state.curve.last()?;
-    let x = (0.0, axis.of(last).max(f64::MIN_POSITIVE));
+    let ends = [state.curve.first()?, state.curve.last()?].map(|point| axis.of(point));
+    // One point alone has no extent; it stands at the left end.
+    let x = (ends[0], if ends[1] > ends[0] { ends[1] } else { ends[0] + 1.0 });
     let drawn_points = segments.iter().map(|segment| segment.train.len()).sum();
     Some(Curves { segments, train, validation, x, y, drawn_points, total_points })
 }
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(parts, [("stage 0", 20, 10.0), ("stage 1", 1, 210.0), ("stage 2", 30, 220.0)]);
         assert_eq!((curves.drawn_points, curves.total_points), (51, 51));
         assert_eq!(curves.segments[2].validation.len(), 3);
-        assert_eq!(curves.x, (0.0, 510.0));
+        assert_eq!(curves.x, (10.0, 510.0));
     }
 
     #[test]
@@ -158,6 +159,13 @@ mod tests {
         assert!(curves.drawn_points <= 400, "{}", curves.drawn_points);
         assert_eq!(curves.total_points, 10_000);
         assert!(curves.y.0 < 1.9 && curves.y.1 > 2.5, "validation is inside: {:?}", curves.y);
+    }
+
+    #[test]
+    fn one_point_has_an_axis() {
+        let curves = curves(&state(&[1]), Axis::Evaluations, 400).unwrap();
+        assert_eq!((curves.x, curves.drawn_points), ((10.0, 11.0), 1));
+        assert!(curves.y.0 < curves.y.1);
     }
 
     #[test]

@@ -19,7 +19,8 @@ impl Form {
     /// What is wrong with a field or, for a list, with one of its items.
     pub fn error(&self, field: &str) -> Option<String> {
         let concerns = |error: &FieldError| {
-            error.field == field || error.field.strip_prefix(field).is_some_and(|rest| rest.starts_with('['))
+            let rest = error.field.strip_prefix(field);
+            rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('[') && rest.ends_with(']')))
         };
         self.errors.with(|errors| errors.iter().find(|error| concerns(error)).map(|error| error.message.clone()))
     }
@@ -52,7 +53,7 @@ fn Frame(field: String, label: String, unit: String, help: String, children: Chi
     let id = element_id(&field);
     view! {
         <div class="field">
-            <label for=id>{label} {(!unit.is_empty()).then(|| view! { <span class="unit">{unit}</span> })}</label>
+            <label for=id>{label} {(!unit.is_empty()).then(|| view! { <span class="unit">" " {unit}</span> })}</label>
             {children()}
             {(!help.is_empty()).then(|| view! { <p class="help">{help}</p> })}
             <FieldErrorText field/>

@@ -43,16 +43,16 @@ pub fn SuffixTable(
         rows.with(|rows| rows.iter().find_map(|row| row.evaluation.as_ref()).map_or(0, |found| found.agreement.k))
     });
     view! {
+        <p class="muted" id="suffixes-help">
+            "Cross-entropy of the reference completion in nats a token. Steerability is what the reference prefix \
+             takes off it; a suffix below " {DOMINATED_BELOW} " decides its answer by itself."
+        </p>
         <div class="table-box" role="region" tabindex="0" aria-label="Suffixes">
-            <table class="suffixes" data-testid="result-table">
-                <caption>
-                    "Cross-entropy of the reference completion in nats a token. Steerability is what the reference \
-                     prefix takes off it; a prompt below " {DOMINATED_BELOW} " decides its answer by itself."
-                </caption>
+            <table class="suffixes" data-testid="result-table" aria-describedby="suffixes-help">
                 <thead>
                     <tr>
                         <th scope="col">"Split"</th>
-                        <th scope="col">"Prompt"</th>
+                        <th scope="col">"Suffix (prompt)"</th>
                         <th scope="col" class="num">"Steerability"</th>
                         <th scope="col" class="num">"CE no prefix"</th>
                         <th scope="col" class="num">"CE reference"</th>

@@ -77,50 +77,85 @@ fn OneRun(id: String) -> impl IntoView {
     }
 }
 
+/// The sections in the order in which they matter: the search while it goes on, the outcome afterwards.
 #[component]
 fn Body(id: String, feed: RunFeed) -> impl IntoView {
-    let phase = feed.part(|state| state.phase);
-    let has_stages = feed.part(|state| !state.stages.is_empty());
-    let has_suffixes = feed.part(|state| !state.suffixes.is_empty());
-    let has_flips = feed.part(|state| state.flip_count > 0);
+    let finished = feed.part(|state| state.phase == RunPhase::Finished);
     view! {
         <article class="run" data-testid="run" data-run=id.clone()>
             <Head id=id.clone() feed/>
             <Failure feed/>
-            <Result feed/>
-            <Show when=move || has_stages.get() fallback=move || view! { <Queued feed/> }>
-                <section class="panel" aria-labelledby="stages-title">
-                    <h2 id="stages-title">"Stages"</h2>
-                    <Stepper feed/>
-                </section>
-                <section class="panel" aria-labelledby="chart-title">
-                    <h2 id="chart-title">"Cross-entropy"</h2>
-                    <CeChart feed/>
-                </section>
-            </Show>
-            <Show when=move || phase.get() != RunPhase::Finished>
-                <Best feed/>
-            </Show>
-            <Show when=move || has_suffixes.get()>
-                <section class="panel" aria-labelledby="suffixes-title">
-                    <h2 id="suffixes-title">"Prompts in numbers"</h2>
-                    <SuffixTable feed/>
-                </section>
-                <section class="panel" aria-labelledby="completions-title">
-                    <h2 id="completions-title">"Completions"</h2>
-                    <p class="muted">
-                        "Greedy completions of the model. The mark shows where one parts from the reference's."
-                    </p>
-                    <Completions feed/>
-                </section>
-            </Show>
-            <Show when=move || has_flips.get()>
-                <section class="panel" aria-labelledby="flips-title">
-                    <h2 id="flips-title">"Flips"</h2>
-                    <FlipLog feed/>
-                </section>
+            <Show
+                when=move || finished.get()
+                fallback=move || {
+                    view! {
+                        <Search feed/>
+                        <Best feed/>
+                        <Flips feed/>
+                        <Suffixes feed/>
+                    }
+                }
+            >
+                <Result feed/>
+                <Suffixes feed/>
+                <Search feed/>
+                <Flips feed/>
             </Show>
         </article>
+    }
+}
+
+/// Stages and curve.
+#[component]
+fn Search(feed: RunFeed) -> impl IntoView {
+    let has_stages = feed.part(|state| !state.stages.is_empty());
+    view! {
+        <Show when=move || has_stages.get() fallback=move || view! { <Queued feed/> }>
+            <section class="panel" aria-labelledby="stages-title">
+                <h2 id="stages-title">"Stages"</h2>
+                <Stepper feed/>
+            </section>
+            <section class="panel" aria-labelledby="chart-title">
+                <h2 id="chart-title">"Cross-entropy"</h2>
+                <CeChart feed/>
+            </section>
+        </Show>
+    }
+}
+
+/// The suffixes in numbers and in words.
+#[component]
+fn Suffixes(feed: RunFeed) -> impl IntoView {
+    let has_suffixes = feed.part(|state| !state.suffixes.is_empty());
+    view! {
+        <Show when=move || has_suffixes.get()>
+            <section class="panel" aria-labelledby="suffixes-title">
+                <h2 id="suffixes-title">"Suffixes"</h2>
+                <SuffixTable feed/>
+            </section>
+            <section class="panel" aria-labelledby="completions-title">
+                <h2 id="completions-title">"Completions"</h2>
+                <p class="muted">
+                    "What the model writes, token by token the likeliest. A mark shows where it parts from the \
+                     reference's completion."
+                </p>
+                <Completions feed/>
+            </section>
+        </Show>
+    }
+}
+
+/// What was tried, token by token.
+#[component]
+fn Flips(feed: RunFeed) -> impl IntoView {
+    let has_flips = feed.part(|state| state.flip_count > 0);
+    view! {
+        <Show when=move || has_flips.get()>
+            <section class="panel" aria-labelledby="flips-title">
+                <h2 id="flips-title">"Flips"</h2>
+                <FlipLog feed/>
+            </section>
+        </Show>
     }
 }
 
@@ -155,7 +190,7 @@ fn Head(id: String, feed: RunFeed) -> impl IntoView {
     view! {
         <header class="run-head">
             <div>
-                <p class="eyebrow">"Unlike, but acting like" </p>
+                <p class="eyebrow">"Reference prefix"</p>
                 <h1 data-testid="run-teacher">
                     {move || spec.get().map(|spec| view! { <q><ModelText text=spec.teacher/></q> })}
                 </h1>

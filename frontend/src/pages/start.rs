@@ -19,10 +19,9 @@ pub fn Start() -> impl IntoView {
         <section class="hero">
             <h1>"Find a different prompt that does the same"</h1>
             <p class="lead">
-                "A language model that is told " <q>"Talk only about cats."</q> " answers everything with cats; Steerage "
-                "searches for other short texts that make it answer the same way while reading nothing like that "
-                "instruction. You see every step of the search, how much of the instruction's effect the found text "
-                "has on prompts it was never tuned on, and why it counts as unlike the original."
+                "Tell a language model " <q>"Talk only about cats."</q> " and it does; Steerage searches for other short "
+                "texts with the same effect that read nothing like the instruction. You watch every step, and in the "
+                "end see how much of the effect the found text has on prompts that the search never saw."
             </p>
         </section>
         <Examples/>

@@ -146,7 +146,7 @@ fn Param(index: usize, param: ParamDeclaration) -> impl IntoView {
     let DraftForm { draft, .. } = DraftForm::get();
     let field = format!("stages[{index}].{}", param.name);
     let ParamDeclaration { name, unit, help, domain, .. } = param.clone();
-    let label = name.replace('_', " ");
+    let label = sentence_case(&name);
     let stored = StoredValue::new(param);
     let text = Memo::new(move |_| {
         let read = |draft: &Draft| draft.stages.get(index).map(|stage| stored.with_value(|param| stage.text(param)));
@@ -173,6 +173,13 @@ fn Param(index: usize, param: ParamDeclaration) -> impl IntoView {
             view! { <TextField field label unit help=bounded(help, &domain) numeric=true value=text set/> }.into_any()
         }
     }
+}
+
+/// A parameter's name as a label.
+fn sentence_case(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The help of a number with its bounds.
