@@ -183,6 +183,12 @@ impl Page {
         Ok(text.as_str().map(str::to_owned))
     }
 
+    /// The prefix on the page, without the marks that make its characters visible.
+    pub async fn exact_prefix(&self) -> Result<String> {
+        let text = self.until("a prefix is shown", SOON, "return all('prefix-text')[0]?.dataset.text ?? null").await?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
     /// The number of elements that are shown.
     pub async fn count(&self, test_id: &str) -> Result<u64> {
         let count = self.evaluate(&format!("return all({}).filter(isShown).length", quoted(test_id))).await?;

@@ -75,7 +75,7 @@ async fn outcome(page: &Page) -> Result<Shown> {
     let text = async |test_id: &str| anyhow::Ok(page.text(test_id).await?.unwrap_or_default());
     Ok(Shown {
         gap_closed: text("gap-closed").await?,
-        prefix: text("prefix-text").await?,
+        prefix: page.exact_prefix().await?,
         ids: text("prefix-ids").await?,
         nontriviality: text("nontriviality-verdict").await?,
         rows: page.count("result-row").await?,

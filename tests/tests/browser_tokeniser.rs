@@ -12,7 +12,9 @@ async fn tokens_show_while_typing_and_the_verdict_flips_with_a_banned_word() -> 
         let page = browser.open(worker.address(), Viewport::DESKTOP).await?;
         page.fill("tokeniser-input", "The old sofa").await?;
         let tokens = tokens(&page, 3).await?;
-        ensure!(tokens == ["The", "·old", "·sofa"] || tokens.concat().contains("sofa"), "{tokens:?}");
+        let words: Vec<&str> =
+            tokens.iter().map(|token| token.trim_start_matches(|c: char| !c.is_alphabetic())).collect();
+        ensure!(words == ["The", "old", "sofa"], "{tokens:?}");
         page.see_text("nontriviality-verdict", "Nontrivial", SOON).await?;
 
         page.fill("tokeniser-input", "The old sofa of cats").await?;
@@ -31,11 +33,11 @@ async fn tokens_show_while_typing_and_the_verdict_flips_with_a_banned_word() -> 
     .await
 }
 
-/// The tokens as they are shown, once there are at least so many.
-async fn tokens(page: &Page, at_least: usize) -> Result<Vec<String>> {
+/// The tokens as they are shown, once there are so many.
+async fn tokens(page: &Page, count: usize) -> Result<Vec<String>> {
     let script = format!(
         r#"const tokens = [...all("tokeniser-tokens")[0].querySelectorAll("li[data-token-id] .token-text")];
-        return tokens.length >= {at_least} && tokens.map((token) => token.innerText)"#
+        return tokens.length === {count} && tokens.map((token) => token.innerText)"#
     );
     let tokens = page.until("tokens are shown", SOON, &script).await?;
     Ok(serde_json::from_value(tokens)?)
