@@ -5,7 +5,8 @@
 
 mod error;
 mod fetch;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 mod verify;
 
