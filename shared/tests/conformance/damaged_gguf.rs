@@ -104,23 +104,33 @@ fn every_damage_is_named() {
         set_number(plain(), "llama.attention.head_count_kv", u32(4)),
         &["num_key_value_heads", "4", "6"],
     );
-    row("odd heads", set_number(plain(), "llama.attention.key_length", u32(15)), &["head_dim", "15"]);
+    let odd = set_number(plain(), "llama.attention.key_length", u32(15));
+    row("odd heads", set_number(odd, "llama.rope.dimension_count", u32(15)), &["head_dim", "15"]);
+    row(
+        "partial rotation",
+        set_number(plain(), "llama.rope.dimension_count", u32(8)),
+        &["llama.rope.dimension_count", "8"],
+    );
     row("no context", set_number(plain(), "llama.context_length", u32(0)), &["context_length", "found 0"]);
     row(
         "eps not finite",
         set_number(plain(), "llama.attention.layer_norm_rms_epsilon", f32::NAN.to_le_bytes()),
         &["layer_norm_rms_epsilon", "NaN"],
     );
+    row("rope base zero", set_number(plain(), "llama.rope.freq_base", 0_f32.to_le_bytes()), &["rope", "0"]);
     row(
         "unknown rope scaling",
         set_text(linear(), "llama.rope.scaling.type", "yarned"),
         &["llama.rope.scaling.type", "yarned"],
     );
+    row("rope factor zero", set_number(linear(), "llama.rope.scaling.factor", 0_f32.to_le_bytes()), &["factor", "0"]);
     row(
         "missing tensor",
         swap(plain(), "blk.1.ffn_up.weight", "blk.1.ffn_op.weight"),
         &["blk.1.ffn_up.weight", "missing"],
     );
+    // What is left over would have changed the result: a layer here, a bias elsewhere.
+    row("fewer layers", set_number(plain(), "llama.block_count", u32(1)), &["blk.1."]);
     row(
         "another width",
         set_number(plain(), "llama.embedding_length", u32(64)),
@@ -162,6 +172,11 @@ fn every_damage_is_named() {
         "no merges",
         swap(with_tokenizer(), "tokenizer.ggml.merges", "tokenizer.ggml.mergez"),
         &["tokenizer.ggml.merges", "missing"],
+    );
+    row(
+        "stop token outside the vocabulary",
+        set_number(with_tokenizer(), "tokenizer.ggml.eos_token_id", u32(300)),
+        &["tokenizer.ggml.eos_token_id", "300"],
     );
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }

@@ -102,12 +102,15 @@ fn every_damage_is_named() {
     row("odd heads", plain().config("head_dim", json!(15)), &["head_dim", "15"]);
     row("absurd vocabulary", plain().config("vocab_size", json!(1_u64 << 40)), &["vocab_size", "1099511627776"]);
     row("attention bias", plain().config("attention_bias", json!(true)), &["attention_bias"]);
+    row("another activation", plain().config("hidden_act", json!("gelu")), &["hidden_act", "gelu"]);
     row("unknown rope scaling", plain().config("rope_scaling", json!({"rope_type": "yarn", "factor": 2.0})), &["yarn"]);
     row(
         "rope scaling without factor",
         plain().config("rope_scaling", json!({"rope_type": "linear"})),
         &["factor", "missing"],
     );
+    row("rope base zero", plain().config("rope_theta", json!(0.0)), &["rope_theta", "0"]);
+    row("negative eps", plain().config("rms_norm_eps", json!(-1.0)), &["rms_norm_eps", "-1"]);
     row("another width", plain().config("hidden_size", json!(64)), &[embed, "[131, 64]", "[131, 48]"]);
     row(
         "another head width",
@@ -119,8 +122,17 @@ fn every_damage_is_named() {
         plain().config("num_hidden_layers", json!(4)),
         &["model.layers.3.input_layernorm.weight", "missing"],
     );
+    row("fewer layers", plain().config("num_hidden_layers", json!(2)), &["model.layers.2."]);
     row("no weights", plain().without("model.safetensors"), &["model.safetensors"]);
     row("missing tensor", plain().weights(|t| drop(t.remove("lm_head.weight"))), &["lm_head.weight", "missing"]);
+    row(
+        "tensor that changes the result",
+        plain().weights(|t| {
+            let bias = t["model.norm.weight"].clone();
+            t.insert("model.layers.1.mlp.down_proj.bias".to_owned(), bias);
+        }),
+        &["model.layers.1.mlp.down_proj.bias"],
+    );
     row("not a number", plain().weights(|t| poison(t, embed, f32::NAN)), &[embed, "not finite"]);
     row(
         "infinite",

@@ -204,6 +204,10 @@ fn build(config: Config, weights: &mut dyn Weights) -> std::result::Result<Box<d
 }
 
 fn config_from_hf(config: &HfConfig) -> std::result::Result<Config, LoadError> {
+    let hidden_act = config.text_or("hidden_act", "silu")?;
+    if hidden_act != "silu" {
+        return Err(LoadError::Unsupported(format!("hidden_act = {hidden_act}")));
+    }
     let num_attention_heads = config.usize("num_attention_heads")?;
     let hidden_size = config.usize("hidden_size")?;
     Ok(Config {
@@ -232,13 +236,19 @@ fn config_from_gguf(metadata: &GgufMetadata) -> std::result::Result<Config, Load
     if metadata.has_tensor("rope_freqs.weight") {
         return Err(LoadError::Unsupported("rope_freqs.weight (Llama 3 scaling inside a GGUF file)".to_owned()));
     }
+    let head_dim = metadata.usize_or("llama.attention.key_length", hidden_size / num_attention_heads.max(1))?;
+    let rotated = metadata.usize_or("llama.rope.dimension_count", head_dim)?;
+    if rotated != head_dim {
+        let partial = format!("llama.rope.dimension_count = {rotated} in heads of {head_dim}");
+        return Err(LoadError::Unsupported(partial));
+    }
     Ok(Config {
         hidden_size,
         intermediate_size: metadata.usize("llama.feed_forward_length")?,
         num_hidden_layers: metadata.usize("llama.block_count")?,
         num_attention_heads,
         num_key_value_heads: metadata.usize_or("llama.attention.head_count_kv", num_attention_heads)?,
-        head_dim: metadata.usize_or("llama.attention.key_length", hidden_size / num_attention_heads.max(1))?,
+        head_dim,
         vocab_size: metadata.rows("token_embd.weight")?,
         rms_norm_eps: metadata.f64("llama.attention.layer_norm_rms_epsilon")?,
         rope: RopeConfig { theta: metadata.f64_or("llama.rope.freq_base", 10_000.0)?, scaling },

@@ -2,11 +2,12 @@
 //!
 //! Format: `docs/gguf.md` of the ggml project. Quantised tensors are dequantised to f32.
 
-use super::{LoadError, Loaded, Weights, checked, checked_config, gguf_tokenizer};
+use super::{LoadError, Loaded, Weights, checked, checked_config, gguf_tokenizer, refuse_leftover};
 use crate::model::arch::{ARCHITECTURES, Architecture, Interleaved, names};
 use crate::tokens::TokenizerBundle;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Tensor};
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 
 /// The header of a GGUF file.
@@ -61,6 +62,11 @@ impl GgufMetadata {
             expected: vec![0, 0],
             found: Vec::new(),
         })
+    }
+
+    /// Whether the file says anything about a field.
+    pub fn has_field(&self, name: &str) -> bool {
+        self.content.metadata.contains_key(name)
     }
 
     /// A text.
@@ -151,8 +157,10 @@ pub fn gguf<R: Read + Seek>(reader: &mut R, file: &str, device: &Device) -> Resu
     let config = checked_config((architecture.config_from_gguf)(&metadata)?)?;
     let tokenizer = gguf_tokenizer::bundle(&metadata)?;
     let heads = (config.num_attention_heads, config.num_key_value_heads);
-    let mut weights = GgufWeights { metadata: &metadata, reader, architecture, heads, device };
+    let leftover = metadata.content.tensor_infos.keys().cloned().collect();
+    let mut weights = GgufWeights { metadata: &metadata, reader, architecture, heads, device, leftover };
     let model = (architecture.build)(config, &mut weights)?;
+    refuse_leftover(weights.leftover.iter())?;
     Ok(Loaded { model, tokenizer, architecture: architecture.gguf_name.to_owned() })
 }
 
@@ -167,6 +175,8 @@ struct GgufWeights<'a, R> {
     architecture: &'static Architecture,
     heads: (usize, usize),
     device: &'a Device,
+    /// Tensors that nobody has taken yet, by their GGUF names.
+    leftover: BTreeSet<String>,
 }
 
 impl<R: Read + Seek> Weights for GgufWeights<'_, R> {
@@ -175,6 +185,7 @@ impl<R: Read + Seek> Weights for GgufWeights<'_, R> {
         let stored = (self.architecture.gguf_tensor)(hf_name).ok_or_else(missing)?;
         let info = self.metadata.content.tensor_infos.get(&stored.name);
         let info = info.ok_or_else(|| LoadError::MissingTensor { name: stored.name.clone() })?;
+        self.leftover.remove(&stored.name);
         if info.shape.dims() != shape {
             let (expected, found) = (shape.to_vec(), info.shape.dims().to_vec());
             return Err(LoadError::WrongShape { name: stored.name, expected, found });

@@ -59,22 +59,25 @@ fn byte_level_bpe(metadata: &GgufMetadata) -> Result<TokenizerBundle, LoadError>
             "vocab": vocab, "merges": merges,
         },
     });
-    let text_of = |field: &str| {
-        let id = metadata.usize(field).ok()?;
-        tokens.get(id).map(|&token| token.to_owned())
+    let token_of = |field: &str| match metadata.has_field(field).then(|| metadata.usize(field)).transpose()? {
+        Some(id) if id >= tokens.len() => {
+            let reason = format!("token {id} is not in the vocabulary of {}", tokens.len());
+            Err(LoadError::Config { field: field.to_owned(), reason })
+        }
+        id => Ok(id),
     };
-    let mut stop_ids: Vec<u32> = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
-        .into_iter()
-        .filter_map(|field| metadata.usize(field).ok())
-        .filter_map(|id| u32::try_from(id).ok())
-        .collect();
+    let bos = token_of("tokenizer.ggml.bos_token_id")?;
+    let eos = token_of("tokenizer.ggml.eos_token_id")?;
+    let eot = token_of("tokenizer.ggml.eot_token_id")?;
+    let text_of = |id: Option<usize>| id.map(|id| tokens[id].to_owned()).unwrap_or_default();
+    let mut stop_ids: Vec<u32> = [eos, eot].into_iter().flatten().filter_map(|id| u32::try_from(id).ok()).collect();
     stop_ids.sort_unstable();
     stop_ids.dedup();
     Ok(TokenizerBundle {
         tokenizer_json: tokenizer.to_string(),
         chat_template: metadata.text("tokenizer.chat_template").map(str::to_owned),
-        bos_token: text_of("tokenizer.ggml.bos_token_id").unwrap_or_default(),
-        eos_token: text_of("tokenizer.ggml.eos_token_id").unwrap_or_default(),
+        bos_token: text_of(bos),
+        eos_token: text_of(eos),
         stop_ids,
     })
 }

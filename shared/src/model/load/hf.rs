@@ -1,6 +1,6 @@
 //! Hugging Face directories: `config.json`, safetensors (one file or shards), `tokenizer.json`.
 
-use super::{LoadError, Loaded, Weights, checked, checked_config};
+use super::{LoadError, Loaded, Weights, checked, checked_config, refuse_leftover};
 use crate::model::arch::{ARCHITECTURES, Architecture, names};
 use crate::model::ops::RopeScaling;
 use crate::tokens::TokenizerBundle;
@@ -47,6 +47,15 @@ impl HfConfig {
             None | Some(Value::Null) => Ok(default),
             Some(Value::Bool(value)) => Ok(*value),
             Some(other) => Err(wrong(field, &format!("expected true or false, found {other}"))),
+        }
+    }
+
+    /// A text, or what holds where the file is silent.
+    pub fn text_or<'a>(&'a self, field: &str, default: &'a str) -> Result<&'a str, LoadError> {
+        match self.value.get(field) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::String(text)) => Ok(text),
+            Some(other) => Err(wrong(field, &format!("expected a text, found {other}"))),
         }
     }
 
@@ -104,9 +113,17 @@ pub fn hf_directory(directory: &Path, device: &Device) -> Result<Loaded, LoadErr
     }
     let config = checked_config((architecture.config_from_hf)(&config)?)?;
     let mut weights = HfWeights::open(directory, device)?;
+    let tied = config.tie_word_embeddings;
     let model = (architecture.build)(config, &mut weights)?;
+    refuse_leftover(weights.file_of.keys().filter(|name| !changes_nothing(name, tied)))?;
     let tokenizer = hf_tokenizer_bundle(directory)?;
     Ok(Loaded { model, tokenizer, architecture: architecture.hf_model_type.to_owned() })
+}
+
+/// Rotary frequencies, which old checkpoints keep although they are computed, and a head that is the
+/// embedding matrix anyway.
+fn changes_nothing(tensor: &str, tied: bool) -> bool {
+    tensor.ends_with(".rotary_emb.inv_freq") || (tied && tensor == "lm_head.weight")
 }
 
 fn find(model_type: &str) -> Result<&'static Architecture, LoadError> {
@@ -151,6 +168,7 @@ pub fn hf_tokenizer_bundle(directory: &Path) -> Result<Option<TokenizerBundle>, 
 
 struct HfWeights<'a> {
     files: Vec<BufferedSafetensors>,
+    /// Tensors that nobody has taken yet.
     file_of: BTreeMap<String, usize>,
     device: &'a Device,
 }
@@ -186,8 +204,8 @@ impl<'a> HfWeights<'a> {
 
 impl Weights for HfWeights<'_> {
     fn take(&mut self, hf_name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        let file = self.file_of.get(hf_name).ok_or_else(|| LoadError::MissingTensor { name: hf_name.to_owned() })?;
-        let tensor = self.files[*file].load(hf_name, self.device);
+        let file = self.file_of.remove(hf_name).ok_or_else(|| LoadError::MissingTensor { name: hf_name.to_owned() })?;
+        let tensor = self.files[file].load(hf_name, self.device);
         checked(hf_name, tensor.map_err(|source| LoadError::Tensor { name: hf_name.to_owned(), source })?, shape)
     }
 }

@@ -10,6 +10,7 @@ mod hf;
 pub use gguf::{GgufMetadata, gguf, gguf_tokenizer_bundle};
 pub use hf::{HfConfig, hf_directory, hf_tokenizer_bundle};
 
+use super::ops::RopeScaling;
 use super::{Config, Model};
 use crate::tokens::TokenizerBundle;
 use candle_core::{DType, Tensor};
@@ -116,6 +117,15 @@ fn checked(name: &str, tensor: Tensor, expected: &[usize]) -> Result<Tensor, Loa
     if sum.is_finite() { Ok(tensor) } else { Err(LoadError::NotFinite { name: name.to_owned() }) }
 }
 
+/// Refuses a checkpoint with a tensor that the architecture did not ask for, a bias say: to leave it
+/// out would quietly change the result.
+fn refuse_leftover<'a>(mut leftover: impl Iterator<Item = &'a String>) -> Result<(), LoadError> {
+    match leftover.next() {
+        None => Ok(()),
+        Some(name) => Err(LoadError::Unsupported(format!("tensor {name}"))),
+    }
+}
+
 /// Refuses shapes that no network has, before anything is multiplied or allocated by them.
 fn checked_config(config: Config) -> Result<Config, LoadError> {
     let bounds = [
@@ -140,6 +150,27 @@ fn checked_config(config: Config) -> Result<Config, LoadError> {
             config.num_key_value_heads, config.num_attention_heads
         );
         return Err(wrong("num_key_value_heads", reason));
+    }
+    let mut positive = vec![("rope_theta", config.rope.theta)];
+    match config.rope.scaling {
+        RopeScaling::None => {}
+        RopeScaling::Linear { factor } => positive.push(("rope_scaling.factor", factor)),
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context_length } => {
+            positive.extend([
+                ("rope_scaling.factor", factor),
+                ("rope_scaling.low_freq_factor", low_freq_factor),
+                ("rope_scaling.high_freq_factor - rope_scaling.low_freq_factor", high_freq_factor - low_freq_factor),
+                ("rope_scaling.original_max_position_embeddings", original_context_length as f64),
+            ])
+        }
+    }
+    for (field, value) in positive {
+        if !(value.is_finite() && value > 0.0) {
+            return Err(wrong(field, format!("expected a positive number, found {value}")));
+        }
+    }
+    if !(config.rms_norm_eps.is_finite() && config.rms_norm_eps >= 0.0) {
+        return Err(wrong("rms_norm_eps", format!("expected 0 or more, found {}", config.rms_norm_eps)));
     }
     if !config.head_dim.is_multiple_of(2) {
         return Err(wrong("head_dim", format!("rotary embedding needs an even number, found {}", config.head_dim)));
