@@ -207,16 +207,12 @@ impl DraftStage {
     }
 }
 
-/// The spec that a preset makes of a teacher. Where the preset bans the concepts of its own teacher,
-/// those of the other one take their place.
+/// The spec that a preset makes of a teacher, with the teacher's concepts banned: a text that acts
+/// like the reference by naming its topic would surprise nobody.
 pub fn with_teacher(preset: &Preset, teacher: &Teacher) -> RunSpec {
     let mut spec = preset.spec.clone();
-    if spec.teacher != teacher.text {
-        spec.teacher.clone_from(&teacher.text);
-        if !spec.constraints.ban_concepts.is_empty() {
-            spec.constraints.ban_concepts.clone_from(&teacher.concepts);
-        }
-    }
+    spec.teacher.clone_from(&teacher.text);
+    spec.constraints.ban_concepts.clone_from(&teacher.concepts);
     spec
 }
 
@@ -441,16 +437,11 @@ mod tests {
     }
 
     #[test]
-    fn another_teacher_brings_its_own_concepts() {
-        let preset = |concepts: &[&str]| {
-            let mut spec = spec();
-            spec.constraints.ban_concepts = concepts.iter().map(|&concept| concept.to_owned()).collect();
-            Preset { name: "p".to_owned(), title: String::new(), help: String::new(), spec }
-        };
+    fn a_teacher_brings_its_concepts() {
+        let preset = Preset { name: "p".to_owned(), title: String::new(), help: String::new(), spec: spec() };
         let dogs = Teacher { text: "Talk only about dogs.".into(), title: String::new(), concepts: vec!["dog".into()] };
-        assert_eq!(with_teacher(&preset(&["cat"]), &dogs).constraints.ban_concepts, ["dog"]);
-        assert!(with_teacher(&preset(&[]), &dogs).constraints.ban_concepts.is_empty());
-        let cats = Teacher { text: "Talk only about cats.".into(), ..dogs };
-        assert_eq!(with_teacher(&preset(&["cat"]), &cats), preset(&["cat"]).spec);
+        let made = with_teacher(&preset, &dogs);
+        assert_eq!((made.teacher.as_str(), &made.constraints.ban_concepts), ("Talk only about dogs.", &dogs.concepts));
+        assert_eq!(made.stages, preset.spec.stages);
     }
 }

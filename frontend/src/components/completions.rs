@@ -37,9 +37,10 @@ pub fn Completions(
     feed: RunFeed,
 ) -> impl IntoView {
     let entries = feed.part(entries);
+    let compared = Memo::new(move |_| entries.with(|entries| entries.iter().any(|entry| entry.evaluation.is_some())));
     let key = |entry: &Entry| (entry.baseline.index, entry.evaluation.is_some());
     view! {
-        <ul class="completions" data-testid="completions">
+        <ul class="completions" class:compared=move || compared.get() data-testid="completions">
             <For each=move || entries.get() key=key let:entry>
                 <Block entry/>
             </For>

@@ -115,6 +115,7 @@ fn Card(teacher: Teacher, first: bool, preset: Signal<Option<Preset>>) -> impl I
     let test_id = if first { "start-example" } else { "start-other-example" };
     let name = format!("Start: {}", teacher.text);
     let (title, text) = (teacher.title.clone(), teacher.text.clone());
+    let banned = (!teacher.concepts.is_empty()).then(|| format!("Without: {}", teacher.concepts.join(", ")));
     let start = move |_| {
         let Some(preset) = preset.get_untracked() else { return };
         waiting.set(true);
@@ -137,6 +138,7 @@ fn Card(teacher: Teacher, first: bool, preset: Signal<Option<Preset>>) -> impl I
         <li class="card">
             <p class="card-teacher"><q><ModelText text/></q></p>
             <p class="muted">{title}</p>
+            <p class="muted">{banned}</p>
             <button
                 type="button"
                 class:primary=first
