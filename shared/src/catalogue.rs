@@ -186,7 +186,10 @@ impl Catalogue {
             errors.push(FieldError::new("stages", "the pipeline has no stages"));
         }
         if spec.stages.last().is_some_and(|stage| stage.kind != "evaluate") {
-            errors.push(FieldError::new("stages", "the last stage must be evaluate: a run without a verdict has no result"));
+            errors.push(FieldError::new(
+                "stages",
+                "the last stage must be evaluate: a run without a verdict has no result",
+            ));
         }
         for (index, stage) in spec.stages.iter().enumerate() {
             self.validate_stage(&mut errors, index, stage);

@@ -191,6 +191,8 @@ fn wasm() -> Result {
         "--target",
         setup::WASM_TARGET,
     ]);
+    // The page's tests do no numerics, and optimising its dependencies once more takes minutes.
+    cargo.args(["--config", "profile.dev.package.\"*\".opt-level=0"]);
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", tools.find("wasm-bindgen-test-runner"));
     // Where the page runs: without this the runner asks for Node.
     cargo.env("WASM_BINDGEN_USE_BROWSER", "1");
