@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Args)]
 pub struct RunArgs {
     /// A spec file (TOML); `--print-spec` shows what one looks like.
-    #[arg(conflicts_with = "preset", required_unless_present = "preset")]
+    #[arg(conflicts_with = "preset")]
     spec: Option<PathBuf>,
     /// A ready-made spec: hybrid or pure-hotflip.
     #[arg(long, value_name = "NAME")]
@@ -85,7 +85,11 @@ fn spec(args: &RunArgs, catalogue: &Catalogue) -> Result<RunSpec, CliError> {
         (Some(file), _) => toml::from_str(&read_input(file)?)
             .map_err(|error| CliError::bad_input(format!("{} is not a spec: {error}", file.display())))?,
         (None, Some(name)) => preset(catalogue, name, args.quick)?,
-        (None, None) => return Err(CliError::bad_input("give a spec file or --preset")),
+        (None, None) => {
+            return Err(CliError::bad_input(
+                "give a spec file or --preset NAME, as in `steerage run --preset hybrid --quick`",
+            ));
+        }
     };
     if let Some(teacher) = &args.teacher {
         spec.teacher.clone_from(teacher);

@@ -63,10 +63,7 @@ pub(super) async fn exchange(peer: &mut Peer, state: &State, source: IpAddr) -> 
         }
     };
     let catalogue = Box::new(state.sessions.catalogue().await);
-    let (runs, revision) = {
-        let board = state.store.board();
-        (board.runs(), board.revision())
-    };
+    let (runs, revision) = state.store.board(|board| (board.runs(), board.revision()));
     let version = env!("CARGO_PKG_VERSION").to_owned();
     peer.send(&ServerMessage::Welcome { protocol: PROTOCOL, version, token: admitted.token, catalogue, runs }).await?;
     Ok(revision)

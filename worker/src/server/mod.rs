@@ -52,8 +52,8 @@ pub struct ServeOptions {
     pub on_ready: Box<dyn FnOnce(Ready) + Send>,
 }
 
-/// A server that answers.
-#[derive(Clone, Debug)]
+/// A server that answers. Not `Debug`: it holds a secret.
+#[derive(Clone)]
 pub struct Ready {
     /// Where it listens.
     pub address: SocketAddr,
@@ -82,6 +82,9 @@ pub enum ServeError {
     /// The token cannot be read or made.
     #[error(transparent)]
     Auth(#[from] auth::AuthError),
+    /// Runs are no longer worked on.
+    #[error("a defect of the worker: what works on runs has ended; see the log, and start the worker again")]
+    Executor,
 }
 
 /// What every request and socket shares.
@@ -118,7 +121,7 @@ pub async fn serve(
 
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let (stop_sockets, stop) = watch::channel(false);
-    let executor = tokio::spawn(Executor::new(store.clone(), job, jobs_stopped).run());
+    let mut executor = tokio::spawn(Executor::new(store.clone(), job, jobs_stopped).run());
     let state = Arc::new(State {
         sessions: Sessions::new(store.clone(), Arc::from(options.catalogue)),
         store: store.clone(),
@@ -132,17 +135,23 @@ pub async fn serve(
     tracing::info!(%address, "listening");
     (options.on_ready)(Ready { address, launch_url, token_path });
 
-    let open = connections::accept(&listener, &state, shutdown).await;
+    let mut executor_ended = false;
+    let until = async {
+        tokio::select! {
+            () = shutdown => {}
+            // A server whose queue stands still is worse than none.
+            _ = &mut executor => executor_ended = true,
+        }
+    };
+    let open = connections::accept(&listener, &state, until).await;
     drop(listener);
     tracing::info!("stopping");
     stop_jobs.send_replace(true);
-    if let Err(error) = executor.await {
-        tracing::error!(%error, "the executor did not end in order");
-    }
+    let executor_failed = executor_ended || executor.await.is_err();
     stop_sockets.send_replace(true);
     connections::close(open, &state).await;
     store.close().await;
-    Ok(())
+    if executor_failed { Err(ServeError::Executor) } else { Ok(()) }
 }
 
 fn job_command(options: &ServeOptions) -> Result<JobCommand, ServeError> {

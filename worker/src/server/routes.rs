@@ -138,7 +138,8 @@ async fn open_socket(
 
 /// Demands the token in the `Authorization` header.
 fn check_bearer(state: &State, Source(source): Source, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    let bearer = authorization.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
     let (status, error) = match bearer {
         None => {
             let error = ErrorBody::new("unauthorised", "This needs the worker's token.")

@@ -98,10 +98,8 @@ impl Client<'_> {
     /// Sends what the client does not know yet, at most a page a subscription; tells whether there
     /// is more.
     async fn send_news(&mut self) -> Result<bool, Gone> {
-        let (changed, revision) = {
-            let board = self.state.store.board();
-            (board.changed_since(self.revision), board.revision())
-        };
+        let (changed, revision) =
+            self.state.store.board(|board| (board.changed_since(self.revision), board.revision()));
         self.revision = revision;
         for run in changed {
             self.peer.send(&ServerMessage::RunChanged { run }).await?;
@@ -220,7 +218,7 @@ impl Client<'_> {
 
 /// Where a run's log ends; nothing where no such run exists.
 fn head(state: &State, run: &str) -> Option<Cursor> {
-    state.store.board().head(run)
+    state.store.board(|board| board.head(run))
 }
 
 fn not_readable(error: &StoreError) -> ErrorBody {

@@ -86,7 +86,8 @@ impl Executor {
         let mut ticks = self.store.ticks();
         let mut cancel_deadline = None;
         loop {
-            if cancel_deadline.is_none() && self.store.board().is_cancel_requested(&task.run, task.epoch) {
+            let cancel = self.store.board(|board| board.is_cancel_requested(&task.run, task.epoch));
+            if cancel && cancel_deadline.is_none() {
                 process.ask_to_cancel();
                 cancel_deadline = Some(Instant::now() + EXIT_PATIENCE);
             }

@@ -6,6 +6,8 @@
 mod attend;
 mod lines;
 mod process;
+#[cfg(test)]
+mod tests;
 
 pub use attend::Executor;
 pub use process::{JobCommand, MAX_EVENT_BYTES};

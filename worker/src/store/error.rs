@@ -5,8 +5,8 @@ use std::path::PathBuf;
 /// Why the log could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The data directory cannot be created or locked.
-    #[error("the data directory {} cannot be used: {source}", path.display())]
+    /// The data directory or a file in it cannot be created or locked.
+    #[error("the data directory cannot be used: {}: {source}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,

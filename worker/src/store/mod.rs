@@ -15,6 +15,8 @@ mod error;
 mod page;
 mod row;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod transaction;
 
@@ -28,8 +30,7 @@ use board::Shared;
 use rusqlite::Connection;
 use shared::spec::RunSpec;
 use shared::wire::{Outcome, RunPhase};
-use std::path::Path;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use thread::DatabaseThread;
 use tokio::sync::watch;
 
@@ -84,9 +85,9 @@ impl Store {
         })
     }
 
-    /// The runs as they are now. Hold the guard for a moment only, never across an await.
-    pub fn board(&self) -> MutexGuard<'_, Board> {
-        self.shared.board()
+    /// Looks at the runs as they are now.
+    pub fn board<R>(&self, look: impl FnOnce(&Board) -> R) -> R {
+        look(&self.shared.board())
     }
 
     /// Ticks after every commit that changed the board.
@@ -131,6 +132,20 @@ impl Store {
         self.reader.run(move |connection| row::spec(connection, &run)).await?
     }
 
+    /// Lets the file grow to so many pages, as on a disk that is full.
+    #[cfg(test)]
+    pub(crate) async fn limit_pages(&self, pages: u32) {
+        let limit = move |writer: &mut Writer| writer.connection.pragma_update(None, "max_page_count", pages);
+        self.writer.run(limit).await.unwrap().unwrap();
+    }
+
+    /// Makes every write fail, or none.
+    #[cfg(test)]
+    pub(crate) async fn refuse_writes(&self, refuse: bool) {
+        let set = move |writer: &mut Writer| writer.connection.pragma_update(None, "query_only", refuse);
+        self.writer.run(set).await.unwrap().unwrap();
+    }
+
     /// Ends both threads, and with them the lock on the data directory; later calls fail.
     pub async fn close(&self) {
         self.reader.close().await;
@@ -160,11 +175,6 @@ impl Writer {
         self.shared.publish(rows.into_iter().map(board::Change::Row).collect());
         Ok(())
     }
-}
-
-/// Opens the log of a directory; for tests and tools.
-pub fn open(path: &Path) -> Result<Store, StoreError> {
-    Store::open(DataDirectory::lock(path)?)
 }
 
 /// Whether a run of this phase may be started again.

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 pub const PAGE_EVENTS: usize = 256;
 
 /// A page ends after the event with which it reaches this size.
-pub const PAGE_BYTES: usize = 1 << 20;
+pub const PAGE_BYTES: usize = 256 * 1024;
 
 /// A place in a run's log: the last event that was read. `(0, 0)` is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

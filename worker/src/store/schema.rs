@@ -52,6 +52,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => not_a_log(error.to_string()),
         _ => StoreError::Sqlite(error),
     };
+    create_private(path).map_err(|source| StoreError::Directory { path: path.to_owned(), source })?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let application: i32 =
@@ -77,6 +78,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         transaction.commit()?;
     }
     Ok(connection)
+}
+
+/// Creates the file for its owner only; SQLite gives the files beside it the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 /// A second connection to a log that [`open`] has opened.

@@ -2,7 +2,7 @@
 //!
 //! Format: `docs/gguf.md` of the ggml project. Quantised tensors are dequantised to f32.
 
-use super::{LoadError, Loaded, Weights, checked, checked_config, gguf_tokenizer, refuse_leftover};
+use super::{LoadError, Loaded, Weights, checked, checked_config, gguf_tokenizer, reason, refuse_leftover};
 use crate::model::arch::{ARCHITECTURES, Architecture, Interleaved, names};
 use crate::tokens::TokenizerBundle;
 use candle_core::quantized::gguf_file::{Content, Value};
@@ -19,7 +19,7 @@ impl GgufMetadata {
     /// Reads the header, and checks that every tensor's data lies inside the file.
     pub fn read<R: Read + Seek>(reader: &mut R, file: &str) -> Result<Self, LoadError> {
         let damaged = |reason: String| LoadError::Damaged { file: file.to_owned(), reason };
-        let content = Content::read(reader).map_err(|error| damaged(error.to_string()))?;
+        let content = Content::read(reader).map_err(|error| damaged(reason(&error)))?;
         let length = reader.seek(SeekFrom::End(0)).map_err(|source| LoadError::Io { file: file.to_owned(), source })?;
         let mut tensors: Vec<_> = content.tensor_infos.iter().collect();
         tensors.sort_by_key(|(_, info)| info.offset);
@@ -200,7 +200,7 @@ impl<R: Read + Seek> Weights for GgufWeights<'_, R> {
                 Interleaved::QueryHeads => halves(&tensor, self.heads.0),
                 Interleaved::KeyHeads => halves(&tensor, self.heads.1),
             })
-            .map_err(|source| LoadError::Tensor { name: stored.name.clone(), source })?;
+            .map_err(|error| LoadError::Tensor { name: stored.name.clone(), reason: reason(&error) })?;
         checked(&stored.name, tensor, shape)
     }
 }

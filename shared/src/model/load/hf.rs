@@ -1,6 +1,6 @@
 //! Hugging Face directories: `config.json`, safetensors (one file or shards), `tokenizer.json`.
 
-use super::{LoadError, Loaded, Weights, checked, checked_config, refuse_leftover};
+use super::{LoadError, Loaded, Weights, checked, checked_config, reason, refuse_leftover};
 use crate::model::arch::{ARCHITECTURES, Architecture, names};
 use crate::model::ops::RopeScaling;
 use crate::tokens::TokenizerBundle;
@@ -194,7 +194,7 @@ impl<'a> HfWeights<'a> {
                 return Err(damaged("the index names a file outside the directory".to_owned()));
             }
             let bytes = std::fs::read(&path).map_err(|source| io(&path, source))?;
-            let file = BufferedSafetensors::new(bytes).map_err(|error| damaged(error.to_string()))?;
+            let file = BufferedSafetensors::new(bytes).map_err(|error| damaged(reason(&error)))?;
             file_of.extend(file.tensors().into_iter().map(|(tensor, _)| (tensor, files.len())));
             files.push(file);
         }
@@ -206,7 +206,11 @@ impl Weights for HfWeights<'_> {
     fn take(&mut self, hf_name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         let file = self.file_of.remove(hf_name).ok_or_else(|| LoadError::MissingTensor { name: hf_name.to_owned() })?;
         let tensor = self.files[file].load(hf_name, self.device);
-        checked(hf_name, tensor.map_err(|source| LoadError::Tensor { name: hf_name.to_owned(), source })?, shape)
+        checked(
+            hf_name,
+            tensor.map_err(|error| LoadError::Tensor { name: hf_name.to_owned(), reason: reason(&error) })?,
+            shape,
+        )
     }
 }
 

@@ -86,16 +86,27 @@ pub enum LoadError {
         name: String,
     },
     /// candle refused.
-    #[error("tensor {name}: {source}")]
+    #[error("tensor {name}: {reason}")]
     Tensor {
         /// The tensor.
         name: String,
         /// Why.
-        source: candle_core::Error,
+        reason: String,
     },
     /// candle refused while the model was put together.
-    #[error(transparent)]
-    Candle(#[from] candle_core::Error),
+    #[error("the model cannot be put together: {0}")]
+    Candle(String),
+}
+
+impl From<candle_core::Error> for LoadError {
+    fn from(error: candle_core::Error) -> Self {
+        LoadError::Candle(reason(&error))
+    }
+}
+
+/// What candle says, without the backtrace that it appends where `RUST_BACKTRACE` is set.
+fn reason(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// Where an architecture takes its tensors from, by their Hugging Face names.
@@ -110,7 +121,7 @@ fn checked(name: &str, tensor: Tensor, expected: &[usize]) -> Result<Tensor, Loa
         let (expected, found) = (expected.to_vec(), tensor.dims().to_vec());
         return Err(LoadError::WrongShape { name: name.to_owned(), expected, found });
     }
-    let of_tensor = |source| LoadError::Tensor { name: name.to_owned(), source };
+    let of_tensor = |error| LoadError::Tensor { name: name.to_owned(), reason: reason(&error) };
     let tensor = tensor.to_dtype(DType::F32).map_err(of_tensor)?;
     // A sum over finite f32 in f32 can overflow only for values no network has.
     let sum = tensor.sum_all().and_then(|sum| sum.to_scalar::<f32>()).map_err(of_tensor)?;
