@@ -1,8 +1,8 @@
 //! What the tests at the boundary share.
 
 pub mod browser;
-pub mod command;
 pub mod client;
+pub mod command;
 pub mod program;
 pub mod script;
 pub mod small_run;
