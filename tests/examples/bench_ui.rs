@@ -4,6 +4,8 @@
 //! program as the job, which writes events at a given rate or as fast as it can. The page itself
 //! counts its frames with `requestAnimationFrame`.
 
+#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+
 use anyhow::{Context as _, Result};
 use shared::event::{Candidate, Completion, Event, Flip, ModelCard, Prefix, StagePlan, SuffixBaseline, TokenPiece};
 use shared::spec::Split;
@@ -141,7 +143,6 @@ fn write_events(events_a_sec: usize) -> Result<()> {
         }
     }
     write(&Event::Cancelled {})?;
-    drop(write);
     out.flush()?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Makes the pictures of the README anew: `cargo xtask screenshot`.
 
+#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::time::Duration;

