@@ -19,7 +19,7 @@ pub enum CheckpointError {
     /// The checkpoint is not usable.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The file is there but has another content than the list says.
+    /// It is neither a name of the list nor a file or directory.
     #[error("no model is called \"{name}\", and there is no such file or directory; known are {known}")]
     Unknown {
         /// What was asked for.

@@ -3,7 +3,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::models::ModelStore;
 use crate::objective::{Objective, SuffixTarget};
-use crate::stages::{self, Params, STAGES, Search, Sink, Stage, StageError};
+use crate::stages::{self, Params, Search, Sink, Stage, StageError};
 use candle_core::Device;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
@@ -107,7 +107,7 @@ fn run_stages(search: &mut Search<'_>, pipeline: &[(&'static dyn Stage, Params)]
 /// The spec's stages with their parameters; kinds were validated before.
 fn pipeline(spec: &RunSpec) -> Vec<(&'static dyn Stage, Params)> {
     let with_params = |stage: &shared::spec::StageSpec| {
-        let found = STAGES.iter().copied().find(|known| known.declaration().kind == stage.kind)?;
+        let found = stages::find(&stage.kind)?;
         Some((found, Params::new(&found.declaration(), stage)))
     };
     spec.stages.iter().filter_map(with_params).collect()

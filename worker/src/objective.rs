@@ -172,7 +172,7 @@ impl Objective {
         Ok(scores)
     }
 
-    /// Weighted cross-entropy over some suffixes of one split together.
+    /// Weighted cross-entropy over some suffixes together; nothing where there are none.
     pub fn mean(&self, prefix: &PrefixInput, indices: &[usize]) -> std::result::Result<Option<f64>, ObjectiveError> {
         let scores = self.score(std::slice::from_ref(prefix), indices)?;
         Ok(mean(&scores[0]))

@@ -34,7 +34,7 @@ pub trait Stage: Sync {
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError>;
 }
 
-/// Takes events, and may ask for an end.
+/// Takes what happens. A stop comes the other way, through the objective, which every step asks.
 pub trait Sink {
     /// Takes one event.
     fn push(&mut self, event: Event);
