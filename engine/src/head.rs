@@ -1,0 +1,169 @@
+//! The head: hidden states into log-likelihoods, a chunk of rows and a tile of the vocabulary at a
+//! time, so that logits for all rows never exist.
+
+use crate::elementwise::{max_and_exp_sum, scaled_probabilities, softcap, softcap_backward};
+use crate::matrix::{Precision, Weight, linear, linear_backward};
+use crate::parallel::Shared;
+use rayon::prelude::*;
+
+/// Rows whose logits exist at a time.
+const ROWS: usize = 128;
+
+/// Vocabulary of one task. Fixed, so that sums are added up in one order on any number of threads.
+const TILE: usize = 1024;
+
+/// Parts that the gradient's sum over the vocabulary is split into, each a task.
+const PARTS: usize = 16;
+
+/// The head's weights and shape.
+pub(crate) struct Head<'a> {
+    /// `(vocab, hidden)`.
+    pub weight: Weight<'a>,
+    pub softcap: Option<f32>,
+    pub precision: Precision,
+}
+
+/// What a row's logits say about its target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenScore {
+    /// Negative log-likelihood of the target, in nats.
+    pub nll: f32,
+    /// The most likely token; the smallest id where several are.
+    pub argmax: u32,
+}
+
+/// What one tile of the vocabulary says about one row.
+#[derive(Clone, Copy)]
+struct Partial {
+    max: f32,
+    /// `Σ exp(logit − max)`.
+    sum: f32,
+    argmax: u32,
+}
+
+impl Head<'_> {
+    /// Scores rows `(rows, hidden)` on their targets.
+    pub(crate) fn score(&self, hidden: &[f32], targets: &[u32], logits: &mut Vec<f32>) -> Vec<TokenScore> {
+        let width = self.weight.in_features;
+        let chunks = hidden.chunks(ROWS * width).zip(targets.chunks(ROWS));
+        chunks.flat_map(|(hidden, targets)| self.chunk(hidden, targets, logits).0).collect()
+    }
+
+    /// Scores rows, and writes `d(Σ weights · nll) / d hidden` to `gradient`, `(rows, hidden)`.
+    pub(crate) fn score_with_gradient(
+        &self,
+        hidden: &[f32],
+        targets: &[u32],
+        weights: &[f32],
+        logits: &mut Vec<f32>,
+        gradient: &mut [f32],
+    ) -> Vec<TokenScore> {
+        let width = self.weight.in_features;
+        let mut all = Vec::with_capacity(targets.len());
+        let chunks = hidden.chunks(ROWS * width).zip(targets.chunks(ROWS)).zip(weights.chunks(ROWS));
+        for (((hidden, targets), weights), gradient) in chunks.zip(gradient.chunks_mut(ROWS * width)) {
+            let (scores, log_sums) = self.chunk(hidden, targets, logits);
+            self.chunk_gradient(targets, weights, &log_sums, logits, gradient);
+            all.extend(scores);
+        }
+        all
+    }
+
+    /// Number of tiles, and the first token and size of each.
+    fn tiles(&self) -> impl IndexedParallelIterator<Item = (usize, usize)> {
+        let vocab = self.weight.out_features;
+        (0..vocab.div_ceil(TILE)).into_par_iter().map(move |tile| (tile * TILE, TILE.min(vocab - tile * TILE)))
+    }
+
+    /// Logits of a chunk, tile after tile (`(rows, tile)` each), with scores and log-sum-exp of each row.
+    #[allow(unsafe_code)]
+    fn chunk(&self, hidden: &[f32], targets: &[u32], logits: &mut Vec<f32>) -> (Vec<TokenScore>, Vec<f32>) {
+        let rows = targets.len();
+        logits.resize((rows * self.weight.out_features).max(logits.len()), 0.0);
+        let shared = Shared::new(logits);
+        let partials: Vec<Vec<Partial>> = self
+            .tiles()
+            .map(|(first, size)| {
+                // SAFETY: tiles follow one another, each with `rows · size` elements of its own.
+                let tile = unsafe { shared.part(rows * first, rows * size) };
+                linear(tile, false, hidden, self.weight.rows(first, size), self.precision);
+                if let Some(cap) = self.softcap {
+                    softcap(tile, cap);
+                }
+                tile.chunks_exact(size).map(|row| partial(row, first)).collect()
+            })
+            .collect();
+        let scores = targets.iter().enumerate().map(|(row, &target)| {
+            let best = partials.iter().map(|tile| tile[row]).reduce(|a, b| if b.max > a.max { b } else { a });
+            let (max, argmax) = best.map_or((0.0, 0), |best| (best.max, best.argmax));
+            let sum: f32 = partials.iter().map(|tile| tile[row].sum * (tile[row].max - max).exp()).sum();
+            let log_sum = max + sum.ln();
+            let nll = log_sum - logits[self.offset(rows, row, target as usize)];
+            (TokenScore { nll, argmax }, log_sum)
+        });
+        scores.unzip()
+    }
+
+    /// Where a chunk's logit is.
+    fn offset(&self, rows: usize, row: usize, token: usize) -> usize {
+        let first = token / TILE * TILE;
+        let size = TILE.min(self.weight.out_features - first);
+        rows * first + row * size + (token - first)
+    }
+
+    /// With `p = softmax(logits)` and target `y`: `d(w · −log p_y) / d hidden = w · (Wᵀ·p − W_y)`.
+    #[allow(unsafe_code)]
+    fn chunk_gradient(
+        &self,
+        targets: &[u32],
+        weights: &[f32],
+        log_sums: &[f32],
+        logits: &mut [f32],
+        gradient: &mut [f32],
+    ) {
+        let rows = targets.len();
+        let shared = Shared::new(logits);
+        let tiles: Vec<(usize, usize)> = self.tiles().collect();
+        let per_part = tiles.len().div_ceil(PARTS);
+        let parts: Vec<Vec<f32>> = tiles
+            .par_chunks(per_part)
+            .map(|tiles| {
+                let (mut part, mut probabilities) = (vec![0.0; gradient.len()], vec![0.0; rows * TILE]);
+                for &(first, size) in tiles {
+                    // SAFETY: as in `chunk`.
+                    let tile = unsafe { shared.part(rows * first, rows * size) };
+                    let probabilities = &mut probabilities[..rows * size];
+                    for row in 0..rows {
+                        let own = row * size..(row + 1) * size;
+                        let out = &mut probabilities[own.clone()];
+                        scaled_probabilities(&tile[own], log_sums[row], weights[row], out);
+                        if let Some(target) = (targets[row] as usize).checked_sub(first).filter(|&at| at < size) {
+                            out[target] -= weights[row];
+                        }
+                    }
+                    if let Some(cap) = self.softcap {
+                        softcap_backward(tile, cap, probabilities);
+                    }
+                    linear_backward(&mut part, true, probabilities, self.weight.rows(first, size), self.precision);
+                }
+                part
+            })
+            .collect();
+        gradient.fill(0.0);
+        for part in parts {
+            gradient.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+        }
+    }
+
+    /// Logits of a few rows and the most likely token of each.
+    pub(crate) fn argmax(&self, hidden: &[f32], logits: &mut Vec<f32>) -> Vec<u32> {
+        let targets = vec![0; hidden.len() / self.weight.in_features];
+        self.score(hidden, &targets, logits).into_iter().map(|score| score.argmax).collect()
+    }
+}
+
+fn partial(row: &[f32], first: usize) -> Partial {
+    let (max, sum) = max_and_exp_sum(row);
+    let at = row.iter().position(|&logit| logit == max).unwrap_or(0);
+    Partial { max, sum, argmax: (first + at) as u32 }
+}

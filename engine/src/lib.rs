@@ -1,0 +1,243 @@
+//! Decoder-only transformers on a CPU, for searches over prefixes: scoring many short sequences, one
+//! gradient with respect to the input embeddings, greedy decoding.
+//!
+//! Written without a graph. The forward pass keeps what the backward pass needs and nothing else;
+//! weights are frozen, so that no gradient of theirs is computed; the head runs only on scored rows.
+//! Sequences that share a beginning share its computation (see [`Segment`]). The f32 results are the
+//! same bytes on any number of threads.
+//!
+//! Equal to the reference model (plain candle operations), which its tests check: f32 losses within
+//! 1e-4, gradients within 1e-3 relative.
+
+mod attention;
+mod backward;
+pub mod bf16;
+mod cache;
+mod decode;
+mod elementwise;
+mod forest;
+mod forward;
+mod head;
+mod matrix;
+mod parallel;
+mod rope;
+mod shape;
+mod workspace;
+
+pub use cache::Cache;
+pub use decode::DecodeOptions;
+pub use forest::{Input, Parent, Segment};
+pub use head::TokenScore;
+pub use matrix::Precision;
+pub use shape::{Activation, LayerWeights, Shape, Weights};
+pub use workspace::Workspace;
+
+use forest::Layout;
+use forward::Pass;
+use head::Head;
+use matrix::Weight;
+use rope::Rope;
+
+/// Why there is no result.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum EngineError {
+    /// A weight does not have the size that the shape says.
+    #[error("weight {name} has {found} values, expected {expected}")]
+    WrongLength {
+        /// Which weight.
+        name: String,
+        /// What the shape says.
+        expected: usize,
+        /// What it has.
+        found: usize,
+    },
+    /// A segment without tokens.
+    #[error("segment {segment} has no tokens")]
+    EmptySegment {
+        /// Which one.
+        segment: usize,
+    },
+    /// More targets than rows to predict them from.
+    #[error("segment {segment} has {targets} targets, but only {rows} tokens to predict them from")]
+    TooManyTargets {
+        /// Which one.
+        segment: usize,
+        /// Its targets.
+        targets: usize,
+        /// Its tokens.
+        rows: usize,
+    },
+    /// An id outside the vocabulary.
+    #[error("token id {id} is outside the vocabulary of {vocab_size}")]
+    UnknownToken {
+        /// The id.
+        id: u32,
+        /// Number of tokens.
+        vocab_size: usize,
+    },
+    /// A parent that does not come before its child.
+    #[error("segment {segment} follows segment {parent}, which does not come before it")]
+    UnknownParent {
+        /// Which one.
+        segment: usize,
+        /// What it names.
+        parent: usize,
+    },
+    /// A cache of another model, or an empty one.
+    #[error("segment {segment} follows a cache that is empty or of another model")]
+    ForeignCache {
+        /// Which one.
+        segment: usize,
+    },
+    /// A sequence that does not fit.
+    #[error("a sequence has {positions} positions, but the model's context is {context_length}")]
+    TooLong {
+        /// Its length.
+        positions: usize,
+        /// What fits.
+        context_length: usize,
+    },
+}
+
+/// A model in memory, ready to run.
+pub struct Engine {
+    shape: Shape,
+    weights: Weights,
+}
+
+/// A weighted sum's value and gradient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    /// Scores of all targets, segment after segment.
+    pub scores: Vec<TokenScore>,
+    /// `d(Σ weights · nll) / d embeddings` of the asked segment, `(positions, hidden)`, before any
+    /// embedding scale.
+    pub embeds: Vec<f32>,
+}
+
+impl Engine {
+    /// Takes the weights.
+    ///
+    /// # Errors
+    /// A weight whose size does not fit the shape.
+    pub fn new(shape: Shape, weights: Weights) -> Result<Self, EngineError> {
+        match weights.wrong_length(&shape) {
+            Some((name, expected, found)) => Err(EngineError::WrongLength { name, expected, found }),
+            None => Ok(Engine { shape, weights }),
+        }
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Its weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Scores every target, segment after segment.
+    ///
+    /// # Errors
+    /// Segments that make no sense, each named in the error.
+    pub fn score(
+        &self,
+        segments: &[Segment<'_>],
+        precision: Precision,
+        workspace: &mut Workspace,
+    ) -> Result<Vec<TokenScore>, EngineError> {
+        let layout = self.forward(segments, precision, workspace, false, None)?;
+        self.scored_hidden(&layout, workspace);
+        let targets: Vec<u32> = layout.scored.iter().map(|&(_, target)| target).collect();
+        let hidden = &workspace.hidden[..targets.len() * self.shape.hidden_size];
+        Ok(self.head(precision).score(hidden, &targets, &mut workspace.logits))
+    }
+
+    /// Scores every target, and the gradient of `Σ weights · nll` with respect to the embeddings of
+    /// segment `wrt`. `weights` has one value a target.
+    ///
+    /// # Errors
+    /// As for [`Engine::score`].
+    ///
+    /// # Panics
+    /// Where `wrt` is no segment or the number of weights is not that of the targets.
+    pub fn gradient(
+        &self,
+        segments: &[Segment<'_>],
+        weights: &[f32],
+        wrt: usize,
+        precision: Precision,
+        workspace: &mut Workspace,
+    ) -> Result<Gradient, EngineError> {
+        let layout = self.forward(segments, precision, workspace, true, None)?;
+        assert_eq!(weights.len(), layout.scored.len(), "one weight a target");
+        self.scored_hidden(&layout, workspace);
+        let targets: Vec<u32> = layout.scored.iter().map(|&(_, target)| target).collect();
+        let mut d_hidden = vec![0.0; targets.len() * self.shape.hidden_size];
+        let hidden = &workspace.hidden[..d_hidden.len()];
+        let logits = &mut workspace.logits;
+        let scores = self.head(precision).score_with_gradient(hidden, &targets, weights, logits, &mut d_hidden);
+        let rope = Rope::new(&self.shape, layout.positions());
+        let rows = layout.segments[wrt].row..layout.segments[wrt].row + layout.segments[wrt].len;
+        let embeds = self.pass(&layout, &rope, precision).backward(&d_hidden, workspace, rows);
+        Ok(Gradient { scores, embeds })
+    }
+
+    /// Keys and values of `ids` after `past`, for segments that continue them.
+    ///
+    /// # Errors
+    /// As for [`Engine::score`].
+    pub fn cache(&self, past: Option<&Cache>, ids: &[u32], workspace: &mut Workspace) -> Result<Cache, EngineError> {
+        let parent = past.map_or(Parent::Nothing, Parent::Cache);
+        let mut caches = [past.cloned().unwrap_or_default()];
+        let segment = Segment { parent, input: Input::Ids(ids), targets: &[] };
+        self.forward(&[segment], Precision::F32, workspace, false, Some(&mut caches))?;
+        let [cache] = caches;
+        Ok(cache)
+    }
+
+    /// Runs the layers; the residual stream is in the workspace afterwards. `caches`, one a segment,
+    /// receive its keys and values.
+    fn forward<'a>(
+        &self,
+        segments: &[Segment<'a>],
+        precision: Precision,
+        workspace: &mut Workspace,
+        keep: bool,
+        mut caches: Option<&mut [Cache]>,
+    ) -> Result<Layout<'a>, EngineError> {
+        let layout = Layout::new(&self.shape, segments)?;
+        let rope = Rope::new(&self.shape, layout.positions());
+        let mut index = 0;
+        self.pass(&layout, &rope, precision).forward(segments, workspace, keep, |qkv| {
+            for (cache, place) in caches.iter_mut().flat_map(|caches| caches.iter_mut()).zip(&layout.segments) {
+                cache.append(&self.shape, index, qkv, place.row..place.row + place.len);
+            }
+            index += 1;
+        });
+        Ok(layout)
+    }
+
+    fn pass<'a>(&'a self, layout: &'a Layout<'a>, rope: &'a Rope, precision: Precision) -> Pass<'a> {
+        Pass { shape: &self.shape, weights: &self.weights, layout, rope, precision }
+    }
+
+    fn head(&self, precision: Precision) -> Head<'_> {
+        let weight = Weight::new(self.weights.head(), self.shape.vocab_size, self.shape.hidden_size);
+        Head { weight, softcap: self.shape.final_softcap, precision }
+    }
+
+    /// Normalised final hidden states of the scored rows into the workspace.
+    fn scored_hidden(&self, layout: &Layout<'_>, workspace: &mut Workspace) {
+        let width = self.shape.hidden_size;
+        let hidden = workspace::sized(&mut workspace.hidden, layout.scored.len() * width);
+        for (out, &(row, _)) in hidden.chunks_exact_mut(width).zip(&layout.scored) {
+            self.final_norm(&workspace.x[row * width..(row + 1) * width], out);
+        }
+    }
+
+    fn final_norm(&self, x: &[f32], out: &mut [f32]) {
+        elementwise::rms_norm(x, &self.weights.norm, self.shape.rms_norm_eps, out);
+    }
+}
