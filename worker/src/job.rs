@@ -47,8 +47,8 @@ fn execute(
         name: spec.model.clone(),
         architecture: loaded.architecture,
         sha256: checkpoint.sha256(),
-        vocab_size: loaded.model.config().vocab_size,
-        context_length: loaded.model.config().context_length,
+        vocab_size: loaded.model.config.vocab_size,
+        context_length: loaded.model.config.context_length,
     };
     let reference = tokenizer.encode(&spec.teacher).map_err(bad_tokens)?;
     let (chat_pre, targets) = lay_out(spec, &tokenizer, &suffixes).map_err(bad_tokens)?;

@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor, Var};
 use shared::metrics::{token_weight, weighted_ce};
 use shared::model::decode::{DecodeOptions, greedy};
 use shared::model::score::{nll, nll_with_surrogate};
-use shared::model::{Model, Past};
+use shared::model::{Decoder, Past};
 use shared::spec::Split;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,7 +65,7 @@ pub struct SuffixCe {
 
 /// Scores prefixes on suffixes.
 pub struct Objective {
-    model: Box<dyn Model>,
+    model: Decoder,
     chat_pre: Past,
     suffixes: Vec<SuffixTarget>,
     early_k: usize,
@@ -78,7 +78,7 @@ pub struct Objective {
 impl Objective {
     /// Runs the chat before the prefix, and keeps the rest for later.
     pub fn new(
-        model: Box<dyn Model>,
+        model: Decoder,
         chat_pre: &[u32],
         suffixes: Vec<SuffixTarget>,
         (early_k, early_weight): (usize, f64),
@@ -95,8 +95,8 @@ impl Objective {
     }
 
     /// The model.
-    pub fn model(&self) -> &dyn Model {
-        &*self.model
+    pub fn model(&self) -> &Decoder {
+        &self.model
     }
 
     /// The suffixes with what is known of their completions.

@@ -1,6 +1,6 @@
 //! Greedy decoding with cached keys and values, many prompts at once.
 
-use super::{Model, Past};
+use super::{Decoder, Past};
 use candle_core::{D, Result, Tensor};
 
 /// How far to decode.
@@ -16,7 +16,7 @@ pub struct DecodeOptions<'a> {
 /// `past`; rows finish independently. `on_token` is told how many tokens the longest row has, and
 /// ends the decoding early when it answers `false`.
 pub fn greedy(
-    model: &dyn Model,
+    model: &Decoder,
     past: Option<&Past>,
     prompts: &[Vec<u32>],
     options: &DecodeOptions<'_>,

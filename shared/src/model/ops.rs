@@ -3,7 +3,7 @@
 //! `candle_nn::ops::{softmax_last_dim, rms_norm}` and `rotary_emb::rope` have no backward pass, and
 //! `backward()` still returns `Ok` with a wrong gradient. This is the only file that may name them;
 //! it does not use them, but composes differentiable operations instead. Finite differences and
-//! PyTorch's gradients are checked in `tests/conformance.rs`.
+//! PyTorch's gradients are checked in `tests/conformance`.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{
@@ -88,11 +88,35 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)
 }
 
-/// Rows `(new)` may look at columns `(past + new)` up to their own: 0 there, −∞ elsewhere.
-pub fn causal_mask(new: usize, past: usize, device: &Device) -> Result<Tensor> {
+/// `cap · tanh(x / cap)`: bounds `x` to `±cap` and hardly changes what is far inside (Gemma 2).
+pub fn soft_cap(x: &Tensor, cap: f64) -> Result<Tensor> {
+    (x / cap)?.tanh()? * cap
+}
+
+/// The derivative of [`soft_cap`] with respect to its input, from its result: `1 − (capped / cap)²`.
+pub fn soft_cap_slope(capped: &Tensor, cap: f64) -> Result<Tensor> {
+    1.0 - (capped / cap)?.sqr()?
+}
+
+/// GELU in the tanh approximation: `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`.
+///
+/// candle's own has six digits in the constants of its backward pass.
+pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    let inner = ((x.sqr()? * 0.044715)? + 1.0)?.mul(x)?;
+    let tanh = (inner * (2.0 / std::f64::consts::PI).sqrt())?.tanh()?;
+    x * ((tanh + 1.0)? * 0.5)?
+}
+
+/// Rows `(new)` may look at columns `(past + new)` up to their own, and with a window at that many
+/// at most, their own included: 0 there, −∞ elsewhere.
+pub fn attention_mask(new: usize, past: usize, window: Option<usize>, device: &Device) -> Result<Tensor> {
     let total = past + new;
+    let seen = |row: usize, column: usize| {
+        let own = past + row;
+        column <= own && window.is_none_or(|window| own - column < window)
+    };
     let mask: Vec<f32> = (0..new)
-        .flat_map(|row| (0..total).map(move |column| if column <= past + row { 0.0 } else { f32::NEG_INFINITY }))
+        .flat_map(|row| (0..total).map(move |column| if seen(row, column) { 0.0 } else { f32::NEG_INFINITY }))
         .collect();
     Tensor::from_vec(mask, (new, total), device)
 }
@@ -127,6 +151,9 @@ pub enum RopeScaling {
         /// Context length of the pretraining.
         original_context_length: usize,
     },
+    /// Every frequency is divided by its own divisor: `rope_freqs.weight` of a GGUF file, in which
+    /// llama.cpp's converter has worked the Llama 3 rule out.
+    Divisors(Vec<f32>),
 }
 
 /// Cosines and sines by position, `(context_length, head_dim / 2)` each, in f32 whatever the weights.
@@ -169,15 +196,15 @@ fn rotate_half(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 }
 
 impl RopeConfig {
-    /// One frequency a pair of dimensions.
-    fn frequencies(&self, head_dim: usize) -> Vec<f32> {
+    /// One frequency a pair of dimensions, in radians a position: `head_dim / 2`.
+    pub fn frequencies(&self, head_dim: usize) -> Vec<f32> {
         let base = (0..head_dim).step_by(2).map(|i| 1.0 / (self.theta as f32).powf(i as f32 / head_dim as f32));
-        match self.scaling {
+        match &self.scaling {
             RopeScaling::None => base.collect(),
-            RopeScaling::Linear { factor } => base.map(|f| f / factor as f32).collect(),
+            RopeScaling::Linear { factor } => base.map(|f| f / *factor as f32).collect(),
             RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context_length } => {
-                let context = original_context_length as f32;
-                let (low, high, factor) = (low_freq_factor as f32, high_freq_factor as f32, factor as f32);
+                let context = *original_context_length as f32;
+                let (low, high, factor) = (*low_freq_factor as f32, *high_freq_factor as f32, *factor as f32);
                 base.map(|f| {
                     let wavelength = 2.0 * std::f32::consts::PI / f;
                     if wavelength < context / high {
@@ -191,6 +218,7 @@ impl RopeConfig {
                 })
                 .collect()
             }
+            RopeScaling::Divisors(divisors) => base.zip(divisors).map(|(f, divisor)| f / divisor).collect(),
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! The head is most of the arithmetic of a small model. It runs in chunks of [`ROWS_PER_CHUNK`]
 //! rows, and its backward pass is written out: with `p = softmax(W·h)` and target `y`,
-//! `d(−log p_y)/dh = Wᵀ·p − W_y`. The body's backward pass then starts from these rows.
+//! `d(−log p_y)/dh = Wᵀ·p − W_y`; with a soft-cap on the logits, its slope at each logit stands before
+//! each row of `W`. The body's backward pass then starts from these rows.
 
-use super::Model;
+use super::Decoder;
 use super::ops;
 use candle_core::{D, Result, Tensor};
 
@@ -12,7 +13,7 @@ use candle_core::{D, Result, Tensor};
 pub const ROWS_PER_CHUNK: usize = 128;
 
 /// Negative log-likelihood of each target, in nats. `hidden` is `(rows, hidden_size)`.
-pub fn nll(model: &dyn Model, hidden: &Tensor, targets: &[u32]) -> Result<Vec<f32>> {
+pub fn nll(model: &Decoder, hidden: &Tensor, targets: &[u32]) -> Result<Vec<f32>> {
     let hidden = hidden.detach();
     let mut all = Vec::with_capacity(targets.len());
     for (chunk, targets) in targets.chunks(ROWS_PER_CHUNK).enumerate() {
@@ -23,7 +24,7 @@ pub fn nll(model: &dyn Model, hidden: &Tensor, targets: &[u32]) -> Result<Vec<f3
 }
 
 /// Negative log-likelihood of each target, in nats, and the most likely token of each row.
-pub fn nll_and_argmax(model: &dyn Model, hidden: &Tensor, targets: &[u32]) -> Result<(Vec<f32>, Vec<u32>)> {
+pub fn nll_and_argmax(model: &Decoder, hidden: &Tensor, targets: &[u32]) -> Result<(Vec<f32>, Vec<u32>)> {
     let hidden = hidden.detach();
     let (mut all, mut best) = (Vec::with_capacity(targets.len()), Vec::with_capacity(targets.len()));
     for (chunk, targets) in targets.chunks(ROWS_PER_CHUNK).enumerate() {
@@ -39,13 +40,13 @@ pub fn nll_and_argmax(model: &dyn Model, hidden: &Tensor, targets: &[u32]) -> Re
 /// The scalar's value means nothing; `backward()` on it gives the gradient of the weighted sum with
 /// respect to whatever `hidden` was computed from.
 pub fn nll_with_surrogate(
-    model: &dyn Model,
+    model: &Decoder,
     hidden: &Tensor,
     targets: &[u32],
     weights: &[f32],
 ) -> Result<(Vec<f32>, Tensor)> {
     let rows = hidden.detach();
-    let head = model.head_matrix();
+    let head = &model.lm_head;
     let (mut all, mut gradients) = (Vec::with_capacity(targets.len()), Vec::new());
     for (chunk, targets) in targets.chunks(ROWS_PER_CHUNK).enumerate() {
         let start = chunk * ROWS_PER_CHUNK;
@@ -53,8 +54,15 @@ pub fn nll_with_surrogate(
         let target_ids = ids(targets, &logits)?;
         all.extend(chunk_nll(&logits, &target_ids)?);
         let weights = Tensor::new(&weights[start..start + targets.len()], hidden.device())?.unsqueeze(1)?;
-        let expected = ops::softmax(&logits)?.matmul(head)?; // (rows, vocab) · (vocab, hidden)
-        gradients.push((expected - head.index_select(&target_ids, 0)?)?.broadcast_mul(&weights)?);
+        let mut pulls = ops::softmax(&logits)?; // (rows, vocab)
+        let mut of_target = head.index_select(&target_ids, 0)?; // (rows, hidden)
+        if let Some(cap) = model.config.final_softcap {
+            let slope = ops::soft_cap_slope(&logits, cap)?;
+            of_target = of_target.broadcast_mul(&slope.gather(&target_ids.unsqueeze(1)?, 1)?)?;
+            pulls = (pulls * slope)?;
+        }
+        // (rows, vocab) · (vocab, hidden)
+        gradients.push((pulls.matmul(head)? - of_target)?.broadcast_mul(&weights)?);
     }
     let gradient = Tensor::cat(&gradients, 0)?;
     Ok((all, (hidden * gradient)?.sum_all()?))

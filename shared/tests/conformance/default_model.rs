@@ -37,7 +37,7 @@ fn golden() -> Golden {
 }
 
 fn check(property: fn(&Subject<'_>)) {
-    property(&Subject { golden: &golden(), model: &*loaded().model });
+    property(&Subject { golden: &golden(), model: &loaded().model });
 }
 
 fn tokenizer() -> PromptTokenizer {
@@ -77,7 +77,7 @@ fn one_sequence_equals_the_same_in_a_padded_batch() {
 #[test]
 fn logits_equal_those_of_transformers() {
     let golden = golden();
-    let subject = Subject { golden: &golden, model: &*loaded().model };
+    let subject = Subject { golden: &golden, model: &loaded().model };
     let expected =
         candle_core::safetensors::load(folder().join("default-model/logits.safetensors"), subject.model.device());
     let expected = expected.unwrap();
@@ -86,7 +86,7 @@ fn logits_equal_those_of_transformers() {
         let hidden = subject.hidden(&case.ids, None).0;
         let positions = Tensor::new(&logits.positions[..], hidden.device()).unwrap();
         let found = subject.model.logits(&hidden.index_select(&positions, 0).unwrap()).unwrap();
-        let every_64th: Vec<u32> = (0..subject.model.config().vocab_size as u32).step_by(64).collect();
+        let every_64th: Vec<u32> = (0..subject.model.config.vocab_size as u32).step_by(64).collect();
         let columns = Tensor::new(every_64th, found.device()).unwrap();
         let some = found.index_select(&columns, 1).unwrap();
         let difference = max_difference(&some, &expected[&format!("{}.every_64th", case.id)]);
@@ -127,7 +127,7 @@ fn a_prompt_laid_out_in_ids_is_the_prompt_that_is_typed() {
 
 #[test]
 fn stop_tokens_and_shape_are_those_of_the_file() {
-    let config = loaded().model.config();
+    let config = &loaded().model.config;
     assert_eq!((config.hidden_size, config.num_hidden_layers, config.vocab_size), (576, 30, 49152));
     assert_eq!((config.num_attention_heads, config.num_key_value_heads, config.head_dim), (9, 3, 64));
     assert!(config.tie_word_embeddings);

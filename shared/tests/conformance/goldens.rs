@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
-use shared::model::Model;
+use shared::model::Decoder;
 use shared::model::load::{LoadError, Loaded, gguf, hf_directory};
 use shared::tokens::PromptTokenizer;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A golden and the model that it is about.
 pub struct Subject<'a> {
     pub golden: &'a Golden,
-    pub model: &'a dyn Model,
+    pub model: &'a Decoder,
 }
 
 /// What transformers said about one checkpoint.

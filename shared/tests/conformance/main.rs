@@ -24,7 +24,7 @@ fn for_every_tiny(property: fn(&Subject<'_>)) {
     for golden in tiny() {
         let loaded = golden.load();
         eprintln!("{}: {}", golden.name, golden.why);
-        property(&Subject { golden: &golden, model: &*loaded.model });
+        property(&Subject { golden: &golden, model: &loaded.model });
     }
 }
 

@@ -85,7 +85,7 @@ pub fn chunks(subject: &Subject<'_>) {
 
 pub fn causality(subject: &Subject<'_>) {
     let ids = &subject.golden.cases[0].ids;
-    let vocab_size = subject.model.config().vocab_size as u32;
+    let vocab_size = subject.model.config.vocab_size as u32;
     let (before, _) = subject.hidden(ids, None);
     for cut in 1..ids.len() {
         let mut changed = ids.clone();
@@ -127,14 +127,14 @@ pub fn batch(subject: &Subject<'_>) {
 }
 
 pub fn embeddings(subject: &Subject<'_>) {
-    let matrix = subject.model.embedding_matrix();
+    let matrix = &subject.model.embed_tokens;
     let ids = &subject.golden.cases[0].ids;
     let by_hand: Vec<Tensor> = ids.iter().map(|&id| matrix.get(id as usize).unwrap()).collect();
     let by_hand = Tensor::stack(&by_hand, 0).unwrap();
     subject.assert_close("embeddings", &subject.model.embed(ids).unwrap(), &by_hand, 0.0);
-    let config = subject.model.config();
+    let config = &subject.model.config;
     assert_eq!(matrix.dims(), [config.vocab_size, config.hidden_size]);
-    assert_eq!(subject.model.head_matrix().dims(), matrix.dims());
+    assert_eq!(subject.model.lm_head.dims(), matrix.dims());
 }
 
 /// Running the rest after a kept past is running all: cut anywhere, in two or three pieces, and for

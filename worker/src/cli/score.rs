@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor, Var};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use shared::metrics::{token_weight, weighted_ce};
-use shared::model::Model;
+use shared::model::Decoder;
 use shared::model::score::{nll, nll_with_surrogate};
 use shared::tokens::PromptTokenizer;
 use std::collections::{BTreeSet, HashMap};
@@ -107,12 +107,12 @@ pub fn score(args: ScoreArgs) -> Result<(), CliError> {
         let at =
             |message: String| CliError::bad_input(format!("{}, line {}: {message}", args.input.display(), index + 1));
         let sequence = parse(line).and_then(|case| sequence(case, tokenizer.as_ref(), &args.separator)).map_err(at)?;
-        check(&sequence, &*loaded.model).map_err(at)?;
+        check(&sequence, &loaded.model).map_err(at)?;
         if !seen.insert(sequence.id.clone()) {
             return Err(at(format!("the id \"{}\" stands there twice", sequence.id)));
         }
         let weights = (args.early_k, args.early_weight);
-        let (nll, gradient) = answer(&*loaded.model, &sequence, weights, args.grad.is_some())
+        let (nll, gradient) = answer(&loaded.model, &sequence, weights, args.grad.is_some())
             .map_err(|error| CliError::failed(format!("case \"{}\": {error}", sequence.id)))?;
         let (weighted_ce, _) = weighted_ce(&nll, args.early_k, args.early_weight);
         let answer = Answer { id: &sequence.id, ids: &sequence.ids, nll, weighted_ce };
@@ -164,8 +164,8 @@ fn sequence(case: Case, tokenizer: Option<&PromptTokenizer>, separator: &str) ->
     }
 }
 
-fn check(sequence: &Sequence, model: &dyn Model) -> Result<(), String> {
-    let (length, config) = (sequence.ids.len(), model.config());
+fn check(sequence: &Sequence, model: &Decoder) -> Result<(), String> {
+    let (length, config) = (sequence.ids.len(), &model.config);
     let Range { start, end } = sequence.completion;
     if start == 0 || start >= end || end > length {
         return Err(format!("completion {start}..{end} is not within 1..{length}"));
@@ -185,7 +185,7 @@ fn check(sequence: &Sequence, model: &dyn Model) -> Result<(), String> {
 
 /// Negative log-likelihood of every completion token, and the gradient over the prefix.
 fn answer(
-    model: &dyn Model,
+    model: &Decoder,
     sequence: &Sequence,
     (early_k, early_weight): (usize, f64),
     with_gradient: bool,

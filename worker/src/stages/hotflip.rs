@@ -138,7 +138,7 @@ fn rank(search: &Search<'_>, ids: &[u32], top_k: usize) -> Result<Vec<Replacemen
     let embeds = model.embed(ids)?; // (prefix, hidden)
     let (_, gradient) = search.objective.gradient(&embeds, &search.objective.indices(Split::Train))?;
     // (prefix, hidden) · (vocab, hidden)ᵀ → (prefix, vocab), less what the present token gives
-    let products = gradient.matmul(&model.embedding_matrix().t()?)?;
+    let products = gradient.matmul(&model.embed_tokens.t()?)?;
     let present: Tensor = (&gradient * &embeds)?.sum_keepdim(1)?;
     let changes = products.broadcast_sub(&present)?.to_vec2::<f32>()?;
     let allowed = search.rules.allowed();

@@ -62,7 +62,7 @@ pub struct Projected {
 /// The nearest token for each row of `embeds` `(prefix, hidden)`, left to right, such that the
 /// constraints hold for the prefix so far.
 pub fn nearest_feasible(search: &Search<'_>, embeds: &Tensor, tries: usize) -> Result<Projected, StageError> {
-    let similarities = cosine(embeds, search.objective.model().embedding_matrix())?.to_vec2::<f32>()?;
+    let similarities = cosine(embeds, &search.objective.model().embed_tokens)?.to_vec2::<f32>()?;
     let allowed = search.rules.allowed();
     let mut projected = Projected { ids: Vec::new(), mean_cosine: 0.0, moved: 0 };
     for (position, similarity) in similarities.iter().enumerate() {

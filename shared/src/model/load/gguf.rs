@@ -2,8 +2,11 @@
 //!
 //! Format: `docs/gguf.md` of the ggml project. Quantised tensors are dequantised to f32.
 
-use super::{LoadError, Loaded, Weights, checked, checked_config, gguf_tokenizer, reason, refuse_leftover};
-use crate::model::arch::{ARCHITECTURES, Architecture, Interleaved, names};
+use super::config::checked_config;
+use super::weights::{Wanted, Weights, checked, decoder, refuse_leftover};
+use super::{LoadError, Loaded, gguf_tokenizer, reason};
+use crate::model::arch::{ARCHITECTURES, Architecture, GgufRows, names};
+use crate::model::ops::RopeScaling;
 use crate::tokens::TokenizerBundle;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Tensor};
@@ -154,15 +157,26 @@ fn wrong(field: &str, reason: String) -> LoadError {
 pub fn gguf<R: Read + Seek>(reader: &mut R, file: &str, device: &Device) -> Result<Loaded, LoadError> {
     let metadata = GgufMetadata::read(reader, file)?;
     let architecture = metadata.architecture()?;
-    let config = checked_config((architecture.config_from_gguf)(&metadata)?)?;
+    let mut config = checked_config((architecture.config_from_gguf)(&metadata)?)?;
     let tokenizer = gguf_tokenizer::bundle(&metadata)?;
     let heads = (config.num_attention_heads, config.num_key_value_heads);
     let leftover = metadata.content.tensor_infos.keys().cloned().collect();
-    let mut weights = GgufWeights { metadata: &metadata, reader, architecture, heads, device, leftover };
-    let model = (architecture.build)(config, &mut weights)?;
+    let mut weights = GgufWeights { metadata: &metadata, reader, heads, device, leftover };
+    if metadata.has_tensor(ROPE_DIVISORS) {
+        if config.rope.scaling != RopeScaling::None {
+            return Err(LoadError::Unsupported(format!("tensor {ROPE_DIVISORS} beside rope.scaling.type")));
+        }
+        let divisors = weights.stored(ROPE_DIVISORS, &[config.head_dim / 2])?;
+        config.rope.scaling = RopeScaling::Divisors(divisors.to_vec1()?);
+        config = checked_config(config)?;
+    }
+    let model = decoder(config, architecture, &mut weights)?;
     refuse_leftover(weights.leftover.iter())?;
     Ok(Loaded { model, tokenizer, architecture: architecture.gguf_name.to_owned() })
 }
+
+/// One divisor a rotary frequency: how llama.cpp's converter writes the scaling of Llama 3.
+const ROPE_DIVISORS: &str = "rope_freqs.weight";
 
 /// Reads only the tokenizer and the chat template of a GGUF file.
 pub fn gguf_tokenizer_bundle<R: Read + Seek>(reader: &mut R, file: &str) -> Result<Option<TokenizerBundle>, LoadError> {
@@ -172,36 +186,37 @@ pub fn gguf_tokenizer_bundle<R: Read + Seek>(reader: &mut R, file: &str) -> Resu
 struct GgufWeights<'a, R> {
     metadata: &'a GgufMetadata,
     reader: &'a mut R,
-    architecture: &'static Architecture,
     heads: (usize, usize),
     device: &'a Device,
     /// Tensors that nobody has taken yet, by their GGUF names.
     leftover: BTreeSet<String>,
 }
 
-impl<R: Read + Seek> Weights for GgufWeights<'_, R> {
-    fn take(&mut self, hf_name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        let missing = || LoadError::MissingTensor { name: hf_name.to_owned() };
-        let stored = (self.architecture.gguf_tensor)(hf_name).ok_or_else(missing)?;
-        let info = self.metadata.content.tensor_infos.get(&stored.name);
-        let info = info.ok_or_else(|| LoadError::MissingTensor { name: stored.name.clone() })?;
-        self.leftover.remove(&stored.name);
+impl<R: Read + Seek> GgufWeights<'_, R> {
+    /// A tensor in f32, as it is stored.
+    fn stored(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        let info = self.metadata.content.tensor_infos.get(name);
+        let info = info.ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })?;
+        self.leftover.remove(name);
         if info.shape.dims() != shape {
             let (expected, found) = (shape.to_vec(), info.shape.dims().to_vec());
-            return Err(LoadError::WrongShape { name: stored.name, expected, found });
+            return Err(LoadError::WrongShape { name: name.to_owned(), expected, found });
         }
-        let tensor = self
-            .metadata
-            .content
-            .tensor(self.reader, &stored.name, self.device)
-            .and_then(|quantised| quantised.dequantize(self.device))
-            .and_then(|tensor| match stored.interleaved {
-                Interleaved::No => Ok(tensor),
-                Interleaved::QueryHeads => halves(&tensor, self.heads.0),
-                Interleaved::KeyHeads => halves(&tensor, self.heads.1),
-            })
-            .map_err(|error| LoadError::Tensor { name: stored.name.clone(), reason: reason(&error) })?;
-        checked(&stored.name, tensor, shape)
+        let quantised = self.metadata.content.tensor(self.reader, name, self.device);
+        let tensor = quantised.and_then(|quantised| quantised.dequantize(self.device));
+        let tensor = tensor.map_err(|error| LoadError::Tensor { name: name.to_owned(), reason: reason(&error) })?;
+        checked(name, tensor, shape)
+    }
+}
+
+impl<R: Read + Seek> Weights for GgufWeights<'_, R> {
+    fn take(&mut self, wanted: &Wanted) -> Result<Tensor, LoadError> {
+        let tensor = self.stored(&wanted.gguf, &wanted.shape)?;
+        Ok(match wanted.gguf_rows {
+            GgufRows::Plain => tensor,
+            GgufRows::PairedQueryHeads => halves(&tensor, self.heads.0)?,
+            GgufRows::PairedKeyHeads => halves(&tensor, self.heads.1)?,
+        })
     }
 }
 

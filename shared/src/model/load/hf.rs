@@ -1,6 +1,8 @@
 //! Hugging Face directories: `config.json`, safetensors (one file or shards), `tokenizer.json`.
 
-use super::{LoadError, Loaded, Weights, checked, checked_config, reason, refuse_leftover};
+use super::config::checked_config;
+use super::weights::{Wanted, Weights, checked, decoder, refuse_leftover};
+use super::{LoadError, Loaded, reason};
 use crate::model::arch::{ARCHITECTURES, Architecture, names};
 use crate::model::ops::RopeScaling;
 use crate::tokens::TokenizerBundle;
@@ -106,15 +108,10 @@ pub fn hf_directory(directory: &Path, device: &Device) -> Result<Loaded, LoadErr
     let model_type = value.get("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
     let architecture = find(&model_type)?;
     let config = HfConfig::new(value);
-    for unsupported in ["attention_bias", "mlp_bias"] {
-        if config.bool_or(unsupported, false)? {
-            return Err(LoadError::Unsupported(unsupported.to_owned()));
-        }
-    }
     let config = checked_config((architecture.config_from_hf)(&config)?)?;
-    let mut weights = HfWeights::open(directory, device)?;
+    let mut weights = HfWeights::open(directory, architecture.hf_norm_offset, device)?;
     let tied = config.tie_word_embeddings;
-    let model = (architecture.build)(config, &mut weights)?;
+    let model = decoder(config, architecture, &mut weights)?;
     refuse_leftover(weights.file_of.keys().filter(|name| !changes_nothing(name, tied)))?;
     let tokenizer = hf_tokenizer_bundle(directory)?;
     Ok(Loaded { model, tokenizer, architecture: architecture.hf_model_type.to_owned() })
@@ -170,11 +167,13 @@ struct HfWeights<'a> {
     files: Vec<BufferedSafetensors>,
     /// Tensors that nobody has taken yet.
     file_of: BTreeMap<String, usize>,
+    /// Added to the weights of norms.
+    norm_offset: f64,
     device: &'a Device,
 }
 
 impl<'a> HfWeights<'a> {
-    fn open(directory: &Path, device: &'a Device) -> Result<Self, LoadError> {
+    fn open(directory: &Path, norm_offset: f64, device: &'a Device) -> Result<Self, LoadError> {
         let index = directory.join("model.safetensors.index.json");
         let mut names: Vec<String> = if index.exists() {
             let index = read_json(&index)?;
@@ -198,19 +197,18 @@ impl<'a> HfWeights<'a> {
             file_of.extend(file.tensors().into_iter().map(|(tensor, _)| (tensor, files.len())));
             files.push(file);
         }
-        Ok(HfWeights { files, file_of, device })
+        Ok(HfWeights { files, file_of, norm_offset, device })
     }
 }
 
 impl Weights for HfWeights<'_> {
-    fn take(&mut self, hf_name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        let file = self.file_of.remove(hf_name).ok_or_else(|| LoadError::MissingTensor { name: hf_name.to_owned() })?;
-        let tensor = self.files[file].load(hf_name, self.device);
-        checked(
-            hf_name,
-            tensor.map_err(|error| LoadError::Tensor { name: hf_name.to_owned(), reason: reason(&error) })?,
-            shape,
-        )
+    fn take(&mut self, wanted: &Wanted) -> Result<Tensor, LoadError> {
+        let name = &wanted.hf;
+        let file = self.file_of.remove(name).ok_or_else(|| LoadError::MissingTensor { name: name.clone() })?;
+        let tensor = self.files[file].load(name, self.device);
+        let tensor = tensor.map_err(|error| LoadError::Tensor { name: name.clone(), reason: reason(&error) })?;
+        let tensor = checked(name, tensor, &wanted.shape)?;
+        Ok(if wanted.is_norm && self.norm_offset != 0.0 { (tensor + self.norm_offset)? } else { tensor })
     }
 }
 
