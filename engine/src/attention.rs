@@ -187,7 +187,8 @@ impl Attention<'_> {
         if let Some(past) = place.past {
             let past = &past.layers[self.layer];
             let rows = past.keys.chunks_exact(key_width).zip(past.values.chunks_exact(key_width));
-            for ((key, value), (k, v)) in (&mut slots).zip(rows) {
+            // The rows come first: a zip that ends has already taken one of its left side.
+            for ((k, v), (key, value)) in rows.zip(&mut slots) {
                 key.copy_from_slice(&k[column..column + head_dim]);
                 value.copy_from_slice(&v[column..column + head_dim]);
             }
