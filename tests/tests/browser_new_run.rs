@@ -13,6 +13,7 @@ async fn a_wrong_value_is_refused_with_the_reason_beside_its_field() -> Result<(
         let page = browser.open(worker.address(), Viewport::DESKTOP).await?;
         page.follow("New run").await?;
         may_start(&page, true).await?;
+        page.see_text("banned-count", "Bans ", SOON).await?;
         page.unfold("fold-soft_prompt").await?;
         for (field, wrong, reason) in [
             ("prefix_tokens", "0", "1 to 64"),

@@ -1,4 +1,4 @@
-//! The tokeniser on the start page: everything in it is computed in the page.
+//! The tokeniser on the start page: everything in it is computed in the browser, in a web worker.
 
 use anyhow::{Result, ensure};
 use steerage_tests::browser::{Page, SOON, Viewport, with_browser};
@@ -26,6 +26,39 @@ async fn tokens_show_while_typing_and_the_verdict_flips_with_a_banned_word() -> 
 
         page.fill("tokeniser-input", "The old sofa of fe").await?;
         page.see_text("nontriviality-verdict", "Nontrivial", SOON).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Makes the script of every web worker one that is not there, for as long as `noWorkers` is true.
+const NO_WORKERS: &str = r#"
+window.noWorkers = true;
+const RealWorker = window.Worker;
+window.Worker = class extends RealWorker {
+    constructor(address, options) { super(window.noWorkers ? "/no-such-script.js" : address, options); }
+};
+"#;
+
+#[tokio::test]
+async fn a_tokeniser_that_cannot_start_says_so_and_starts_when_tried_again() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let worker = Worker::start(data.path())?;
+    with_browser("tokeniser-retry", async |browser| {
+        let page = browser.new_page(Viewport::DESKTOP).await?;
+        let before_any_script = serde_json::json!({ "source": NO_WORKERS });
+        page.driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", before_any_script).await?;
+        page.driver.goto(worker.address()).await?;
+        page.see_text("tokeniser-error", "could not be fetched", SOON).await?;
+        ensure!(page.count("tokeniser-loading").await? == 0, "it is not being loaded any more");
+        ensure!(page.count("nontriviality-verdict").await? == 0, "nobody can have judged");
+        // The browser itself complains about the missing script, and rightly.
+        page.forgive_console().await?;
+
+        page.evaluate("window.noWorkers = false").await?;
+        page.click("tokeniser-retry").await?;
+        page.see_text("nontriviality-verdict", "ontrivial", SOON).await?;
+        ensure!(page.count("tokeniser-error").await? == 0, "there is no error any more");
         Ok(())
     })
     .await

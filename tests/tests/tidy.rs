@@ -88,6 +88,13 @@ const SOURCE_RULES: &[SourceRule] = &[
         good: ("frontend/src/run.rs", "let worker = \"worker::store\".len(); // worker::store"),
     },
     SourceRule {
+        rule: "in the page, only its tokeniser links the tokenizer, the templates and the compiled rules",
+        applies: |path| path.starts_with("frontend/src/") && !path.starts_with("frontend/src/bin/tokeniser/"),
+        segments: &["tokens", "tokenizers", "minijinja", "regex", "Rules"],
+        bad: ("frontend/src/components/tokeniser.rs", "use shared::nontriviality::{Rules, Span};"),
+        good: ("frontend/src/bin/tokeniser/answers.rs", "use shared::tokens::PromptTokenizer;"),
+    },
+    SourceRule {
         rule: "shared has no clock and no IO: the same spec gives the same events everywhere",
         applies: |path| {
             path.starts_with("shared/src/") && !path.starts_with("shared/src/model") && path != "shared/src/tokens.rs"

@@ -9,6 +9,7 @@ mod setup;
 mod shell;
 mod test;
 mod tools;
+mod weight;
 mod workspace;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@
 
 use crate::shell::{self, Result};
 use crate::tools::Tools;
-use crate::{setup, workspace};
+use crate::{setup, weight, workspace};
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -19,7 +19,8 @@ const PROFILE: &str = "wasm-release";
 pub fn command() -> Result {
     setup::wasm_target("[1/3]")?;
     let tools = Tools::install("[2/3]")?;
-    build("[3/3]", &tools)
+    build("[3/3]", &tools)?;
+    weight::check("[3/3]")
 }
 
 /// Brings `frontend/dist` up to date.
@@ -52,7 +53,8 @@ pub fn build(label: &str, tools: &Tools) -> Result {
     })
 }
 
-fn dist() -> PathBuf {
+/// Where the page is built to.
+pub fn dist() -> PathBuf {
     workspace::root().join("frontend/dist")
 }
 

@@ -19,10 +19,14 @@ pub fn c_compiler() -> Result<String> {
     Ok(version.lines().next().unwrap_or(&compiler).to_owned())
 }
 
+/// The Python interpreter, by the variable with which the worker is told another one.
+pub fn python() -> String {
+    std::env::var("STEERAGE_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
 /// The default model comes from PyPI.
 pub fn pip() -> Result<String> {
-    // The variable with which the worker is told another interpreter.
-    let python = std::env::var("STEERAGE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = python();
     let version = shell::try_read(Command::new(&python).args(["-m", "pip", "--version"])).ok_or_else(|| {
         format!(
             "no pip: `{python} -m pip --version` fails; {}",

@@ -3,7 +3,7 @@
 use crate::run::DEFAULT_MODEL;
 use crate::shell::{self, Result};
 use crate::tools::Tools;
-use crate::{page, setup, workspace};
+use crate::{page, setup, weight, workspace};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +24,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", help: "lints of everything that runs on this machine", needs: &[], run: clippy },
     Step { name: "tools", help: "wasm target, trunk and wasm-bindgen, where absent", needs: &[], run: tools },
     Step { name: "clippy-wasm", help: "lints of the page", needs: &["tools"], run: clippy_wasm },
-    Step { name: "page", help: "builds the page", needs: &["tools"], run: build_page },
+    Step { name: "page", help: "builds the page and checks its size", needs: &["tools"], run: build_page },
     Step { name: "build", help: "builds worker and tests", needs: &[], run: build },
     Step { name: "model", help: "fetches and verifies the default model", needs: &["build"], run: model },
     Step {
@@ -159,7 +159,8 @@ fn clippy_wasm() -> Result {
 }
 
 fn build_page() -> Result {
-    page::build("   ", &Tools::install("   ")?)
+    page::build("   ", &Tools::install("   ")?)?;
+    weight::check("   ")
 }
 
 fn build() -> Result {

@@ -1,18 +1,17 @@
-//! Type a prefix, see its tokens and whether it is unlike the reference. All of it happens here in the
-//! page, with the code that the worker uses on its candidates.
+//! Type a prefix, see its tokens and whether it is unlike the reference. All of it happens in the
+//! browser, with the code that the worker uses on its candidates.
 
 use super::{Findings, ModelText, TokenRow};
 use crate::connection::Connection;
 use crate::debounce::debounced;
 use crate::format;
-use crate::tokenizer::{Loaded, Tokenizers};
+use crate::tokenizer::{Answered, Loaded, Tokenizers};
 use leptos::prelude::*;
+use messages::{Against, Answer, Question};
 use shared::catalogue::Catalogue;
 use shared::event::TokenPiece;
-use shared::nontriviality::{Rules, Span, Verdict};
+use shared::nontriviality::{Span, Verdict};
 use shared::spec::Constraints;
-use shared::tokens::PromptTokenizer;
-use std::sync::Arc;
 
 /// Longest text, in characters, that is worked on at every keystroke.
 const MAX_CHARS: u32 = 2000;
@@ -20,13 +19,6 @@ const MAX_CHARS: u32 = 2000;
 const VERDICT_PAUSE_MS: u64 = 150;
 /// Pause after which the rules are compiled for another reference, in milliseconds.
 const RULES_PAUSE_MS: u64 = 350;
-
-/// What the rules are compiled from.
-#[derive(Clone, PartialEq)]
-struct Against {
-    reference: String,
-    constraints: Constraints,
-}
 
 /// Where the tokeniser begins: the default preset's constraints and the first teacher's concepts.
 fn start(catalogue: &Catalogue) -> (String, Constraints) {
@@ -44,18 +36,6 @@ pub fn comma_separated(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// Judges a prefix by all rules, round trip over the suffixes included.
-fn judge(
-    tokenizer: &PromptTokenizer,
-    rules: &Rules,
-    separator: &str,
-    suffixes: &[String],
-    ids: &[u32],
-) -> Option<Verdict> {
-    let round_trip = tokenizer.round_trip(ids, separator, suffixes.iter().map(String::as_str)).ok()?;
-    Some(rules.verdict(tokenizer.vocabulary(), ids, Some(&round_trip)))
-}
-
 /// The tokeniser.
 #[component]
 pub fn Tokeniser() -> impl IntoView {
@@ -70,27 +50,25 @@ pub fn Tokeniser() -> impl IntoView {
         .first()
         .map(|set| set.suffixes.iter().map(|suffix| suffix.text.clone()).collect())
         .unwrap_or_default();
-    let suffixes = Arc::new(suffixes);
+    let suffix_count = suffixes.len();
 
     let prefix = RwSignal::new("Whiskers purr beneath the moon".to_owned());
     let concepts = RwSignal::new(constraints.ban_concepts.join(", "));
     let reference = RwSignal::new(reference);
 
     tokenizers.load(&model);
-    let tokenizer = {
-        let model = model.clone();
-        Memo::new_with_compare(
-            move |_| tokenizers.ready(&model),
-            |old, new| {
-                old.as_ref().map(|old| old.as_ref().map(Arc::as_ptr))
-                    != new.as_ref().map(|new| new.as_ref().map(Arc::as_ptr))
-            },
-        )
+    // Until the tokenizer is there, nothing is asked.
+    let question = {
+        let model = StoredValue::new(model.clone());
+        move |ask: &dyn Fn(String) -> Question| model.with_value(|m| tokenizers.is_ready(m).then(|| ask(m.clone())))
     };
+    let cut = tokenizers.follow(move || question(&|model| Question::Tokenise { model, text: prefix.get() }));
     let tokens = Memo::new(move |_| -> Option<Result<Vec<TokenPiece>, String>> {
-        let tokenizer = tokenizer.get()?;
-        let ids = tokenizer.encode(&prefix.get()).map_err(|error| error.to_string());
-        Some(ids.map(|ids| tokenizer.prefix(&ids).tokens))
+        match cut.get()?.outcome {
+            Ok(Answer::Tokens { tokens }) => Some(Ok(tokens)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error.message)),
+        }
     });
 
     let against = Signal::derive(move || Against {
@@ -98,44 +76,64 @@ pub fn Tokeniser() -> impl IntoView {
         constraints: Constraints { ban_concepts: comma_separated(&concepts.get()), ..constraints.clone() },
     });
     let against = debounced(against, RULES_PAUSE_MS);
-    let rules = Memo::new_with_compare(
-        move |_| -> Option<Arc<Rules>> {
-            let (tokenizer, against) = (tokenizer.get()?, against.get());
-            let reference_ids = tokenizer.encode(&against.reference).ok()?;
-            let vocabulary = tokenizer.vocabulary();
-            Some(Arc::new(Rules::new(&against.constraints, &against.reference, &reference_ids, vocabulary)))
-        },
-        |_, _| true,
-    );
     let typed = debounced(prefix, VERDICT_PAUSE_MS);
-    let suffix_count = suffixes.len();
-    let verdict = Memo::new(move |_| -> Option<Verdict> {
-        let (tokenizer, rules) = (tokenizer.get()?, rules.get()?);
-        let ids = tokenizer.encode(&typed.get()).ok()?;
-        judge(&tokenizer, &rules, &separator, &suffixes, &ids)
+    let judged = tokenizers.follow(move || {
+        question(&|model| Question::Judge {
+            model,
+            prefix: typed.get(),
+            against: against.get(),
+            separator: separator.clone(),
+            suffixes: suffixes.clone(),
+        })
     });
-    let flagged = move || -> Vec<Span> {
-        if typed.get() != prefix.get() {
-            return Vec::new();
+    let verdict = Memo::new(move |_| -> Option<Result<Verdict, String>> {
+        match judged.get()?.outcome {
+            Ok(Answer::Judged { verdict }) => Some(Ok(verdict)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error.message)),
         }
-        verdict.get().into_iter().flat_map(|verdict| verdict.findings).filter_map(|found| found.span).collect()
+    });
+    // Spans are places in the text that was judged, which may not be the one whose tokens are shown.
+    let flagged = move || -> Vec<Span> {
+        let text = |answered: Option<Answered>| match answered?.question {
+            Question::Judge { prefix: text, .. } | Question::Tokenise { text, .. } => Some(text),
+            _ => None,
+        };
+        match verdict.get() {
+            Some(Ok(verdict)) if text(judged.get()) == text(cut.get()) => {
+                verdict.findings.into_iter().filter_map(|found| found.span).collect()
+            }
+            _ => Vec::new(),
+        }
     };
 
     let state_model = model.clone();
     let loading = move || match tokenizers.of(&state_model) {
-        Some(Loaded::Ready(_)) => None,
+        Some(Loaded::Ready) => None,
         Some(Loaded::Failed(error)) => {
             let model = state_model.clone();
             let hint = error.hint.map(|hint| format!(" {hint}"));
             Some(view! {
                 <p class="field-error" data-testid="tokeniser-error">
                     <ModelText text=error.message/> {hint} " "
-                    <button type="button" class="small" on:click=move |_| tokenizers.load(&model)>"Try again"</button>
+                    <button
+                        type="button"
+                        class="small"
+                        data-testid="tokeniser-retry"
+                        on:click=move |_| tokenizers.load(&model)
+                    >
+                        "Try again"
+                    </button>
                 </p>
             }
             .into_any())
         }
-        _ => Some(view! { <p class="muted">"Loading the tokenizer of " {state_model.clone()} "…"</p> }.into_any()),
+        _ => Some(
+            view! { <p class="muted" data-testid="tokeniser-loading">
+                "Loading the tokeniser for " {state_model.clone()} "…"
+            </p> }
+            .into_any(),
+        ),
     };
     let count = move || match tokens.get() {
         Some(Ok(tokens)) => {
@@ -191,7 +189,10 @@ pub fn Tokeniser() -> impl IntoView {
                 </div>
             </div>
             <div aria-live="polite">
-                {move || verdict.get().map(|verdict| view! { <Findings verdict/> })}
+                {move || verdict.get().map(|verdict| match verdict {
+                    Ok(verdict) => view! { <Findings verdict/> }.into_any(),
+                    Err(error) => view! { <p class="field-error">{error}</p> }.into_any(),
+                })}
             </div>
             <p class="muted">
                 {format!("The round trip is tried inside the chat of {suffix_count} prompts. Nothing leaves this page.")}

@@ -4,10 +4,10 @@ use super::DraftForm;
 use crate::components::{CheckField, FieldErrorText, ModelText, TextField, comma_separated};
 use crate::debounce::debounced;
 use crate::format;
-use crate::tokenizer::Tokenizers;
+use crate::tokenizer::{Loaded, Tokenizers};
 use leptos::prelude::*;
-use shared::nontriviality::{Rule, Rules};
-use shared::spec::Constraints;
+use messages::{Against, Answer, Banned, Question};
+use shared::event::ErrorBody;
 
 /// Pause before the banned tokens are counted again, in milliseconds.
 const COUNT_PAUSE_MS: u64 = 350;
@@ -160,56 +160,46 @@ fn Concepts() -> impl IntoView {
     }
 }
 
-/// What the constraints rule out of a vocabulary.
-#[derive(Clone, PartialEq)]
-struct Banned {
-    count: usize,
-    vocabulary: usize,
-    /// Tokens that are banned for what they say, not for what they are.
-    named: Vec<String>,
-    named_count: usize,
-}
-
+/// What the constraints rule out of the model's vocabulary.
 #[component]
 fn BannedTokens() -> impl IntoView {
     let DraftForm { draft, .. } = DraftForm::get();
     let tokenizers = Tokenizers::get();
     let model = Memo::new(move |_| draft.with(|draft| draft.model.clone()));
     Effect::new(move |_| tokenizers.load(&model.get()));
-    let asked = Memo::new(move |_| {
+    let against = Memo::new(move |_| {
         // Errors stand beside the fields; a count is made with what is readable.
-        draft.with(|draft| (draft.teacher.clone(), draft.constraints(&mut Vec::new())))
+        draft
+            .with(|draft| Against { reference: draft.teacher.clone(), constraints: draft.constraints(&mut Vec::new()) })
     });
-    let asked = debounced(asked, COUNT_PAUSE_MS);
-    let banned = Memo::new(move |_| -> Option<Banned> {
-        let tokenizer = tokenizers.ready(&model.get())?;
-        let (teacher, constraints): (String, Constraints) = asked.get();
-        let reference = tokenizer.encode(&teacher).ok()?;
-        let rules = Rules::new(&constraints, &teacher, &reference, tokenizer.vocabulary());
-        let allowed = rules.allowed();
-        let says = |id: &u32| matches!(rules.banned_by(*id), Some(Rule::ReferenceTokens | Rule::Concepts));
-        let named: Vec<u32> = (0..allowed.len() as u32).filter(says).collect();
-        Some(Banned {
-            count: allowed.iter().filter(|allowed| !**allowed).count(),
-            vocabulary: allowed.len(),
-            named: named.iter().take(SHOWN_TOKENS).map(|id| tokenizer.decode(&[*id])).collect(),
-            named_count: named.len(),
-        })
+    let against = debounced(against, COUNT_PAUSE_MS);
+    let counted = tokenizers.follow(move || {
+        let model = model.get();
+        let is_ready = tokenizers.is_ready(&model);
+        is_ready.then(|| Question::CountBanned { model, against: against.get(), max_named: SHOWN_TOKENS })
+    });
+    let banned = Memo::new(move |_| -> Option<Result<Banned, ErrorBody>> {
+        match (counted.get().map(|counted| counted.outcome), tokenizers.of(&model.get())) {
+            (Some(Ok(Answer::Banned(banned))), _) => Some(Ok(banned)),
+            (Some(Err(error)), _) | (None, Some(Loaded::Failed(error))) => Some(Err(error)),
+            _ => None,
+        }
     });
     let sentence = move || match banned.get() {
         None => "Counting the banned tokens…".to_owned(),
-        Some(banned) => format!(
+        Some(Err(error)) => format!("The banned tokens cannot be counted: {error}"),
+        Some(Ok(banned)) => format!(
             "Bans {} of {} tokens, {} of them for their words.",
             format::count(banned.count as u64),
             format::count(banned.vocabulary as u64),
-            format::count(banned.named_count as u64)
+            format::count(banned.for_words as u64)
         ),
     };
     let too_broad =
-        move || banned.with(|banned| banned.as_ref().is_some_and(|found| found.count * 2 > found.vocabulary));
+        move || banned.with(|banned| matches!(banned, Some(Ok(found)) if found.count * 2 > found.vocabulary));
     let chips = move || {
-        let Banned { named, named_count, .. } = banned.get()?;
-        let more = named_count.saturating_sub(named.len());
+        let Banned { named, for_words, .. } = banned.get()?.ok()?;
+        let more = for_words.saturating_sub(named.len());
         let chips = named.into_iter().map(|text| view! { <li class="chip"><ModelText text marked=true/></li> });
         Some(view! {
             {chips.collect_view()}
