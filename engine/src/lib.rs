@@ -197,6 +197,15 @@ impl Engine {
         Ok(cache)
     }
 
+    /// Products with every input embedding: `(rows, hidden) · (vocab, hidden)ᵀ → (rows, vocab)`.
+    pub fn embedding_products(&self, rows: &[f32]) -> Vec<f32> {
+        let (vocab, width) = (self.shape.vocab_size, self.shape.hidden_size);
+        let mut products = vec![0.0; rows.len() / width * vocab];
+        let weight = Weight::new(&self.weights.embed_tokens, vocab, width);
+        matrix::linear(&mut products, false, rows, weight, Precision::F32);
+        products
+    }
+
     /// Runs the layers; the residual stream is in the workspace afterwards. `caches`, one a segment,
     /// receive its keys and values.
     fn forward<'a>(

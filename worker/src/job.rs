@@ -1,5 +1,6 @@
 //! One run, from spec to verdict: the pipeline that a child process or `steerage run` executes.
 
+use crate::backend;
 use crate::checkpoint::Checkpoint;
 use crate::models::ModelStore;
 use crate::objective::{Objective, SuffixTarget};
@@ -57,8 +58,10 @@ fn execute(
     let rules = Rules::new(&spec.constraints, &spec.teacher, &reference, tokenizer.vocabulary());
     let weights = (spec.early_k, spec.early_weight);
     let stop_ids = tokenizer.stop_ids().to_vec();
-    let mut objective = Objective::new(loaded.model, &chat_pre, targets, weights, stop_ids, Arc::clone(stop))
-        .map_err(|error| failed(StageError::Candle(error)))?;
+    let model_failed = |error| failed(StageError::Backend(error));
+    let backend = backend::fastest(loaded.model).map_err(model_failed)?;
+    let mut objective =
+        Objective::new(backend, &chat_pre, targets, weights, stop_ids, Arc::clone(stop)).map_err(model_failed)?;
     let pipeline = pipeline(spec);
     sink.push(Event::Started {
         model: card,
@@ -189,7 +192,7 @@ fn failed(error: StageError) -> ErrorBody {
         StageError::Stopped => "stopped",
         StageError::Missing { .. } => "bad_pipeline",
         StageError::Constraints(_) => "constraints",
-        StageError::Candle(_) => "model_failed",
+        StageError::Backend(_) | StageError::Candle(_) => "model_failed",
         StageError::Tokens(_) => "bad_tokenizer",
     };
     ErrorBody::new(code, error.to_string())

@@ -1,5 +1,6 @@
 //! The worker: finds steering prefixes on this machine, and serves them to browsers.
 
+pub mod backend;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod cli;

@@ -1,21 +1,19 @@
 //! The one objective of every search: weighted cross-entropy of the reference completions.
 //!
-//! The chat before the prefix is the same for every candidate, so its keys and values are computed
-//! once. Candidates are batched suffix by suffix; sequences in a batch are padded on the right,
-//! which a causal model does not notice.
+//! The chat before the prefix is run once for all. A candidate's suffixes share its prefix, and
+//! candidates are batched together, without padding between them.
 
-use candle_core::{Result, Tensor, Var};
+use crate::backend::{Backend, BackendError, Input, Precision, Segment};
+use candle_core::Tensor;
 use shared::metrics::{token_weight, weighted_ce};
-use shared::model::decode::{DecodeOptions, greedy};
-use shared::model::score::{nll, nll_with_surrogate};
-use shared::model::{Decoder, Past};
 use shared::spec::Split;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Positions that one forward pass holds at most. Small enough that a stop is noticed within about
 /// a second on two cores, large enough for the matrix products to run at full speed.
-const MAX_BATCH_POSITIONS: usize = 1536;
+const MAX_BATCH_POSITIONS: usize = 1024;
 
 /// A prefix to be scored.
 #[derive(Clone, Debug)]
@@ -49,6 +47,9 @@ pub enum ObjectiveError {
     /// Somebody asked to stop.
     #[error("stopped")]
     Stopped,
+    /// The model gave no answer.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// candle refused.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
@@ -65,8 +66,7 @@ pub struct SuffixCe {
 
 /// Scores prefixes on suffixes.
 pub struct Objective {
-    model: Decoder,
-    chat_pre: Past,
+    backend: Box<dyn Backend>,
     suffixes: Vec<SuffixTarget>,
     early_k: usize,
     early_weight: f64,
@@ -78,25 +78,21 @@ pub struct Objective {
 impl Objective {
     /// Runs the chat before the prefix, and keeps the rest for later.
     pub fn new(
-        model: Decoder,
+        mut backend: Box<dyn Backend>,
         chat_pre: &[u32],
         suffixes: Vec<SuffixTarget>,
         (early_k, early_weight): (usize, f64),
         stop_ids: Vec<u32>,
         stop: Arc<AtomicBool>,
-    ) -> Result<Self> {
-        let chat_pre = if chat_pre.is_empty() {
-            Past { layers: Vec::new() }
-        } else {
-            model.forward(&model.embed(chat_pre)?.unsqueeze(0)?, None)?.1
-        };
+    ) -> Result<Self, BackendError> {
+        backend.begin(chat_pre)?;
         let evaluations = AtomicU64::new(0);
-        Ok(Objective { model, chat_pre, suffixes, early_k, early_weight, stop_ids, evaluations, stop })
+        Ok(Objective { backend, suffixes, early_k, early_weight, stop_ids, evaluations, stop })
     }
 
     /// The model.
-    pub fn model(&self) -> &Decoder {
-        &self.model
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.backend
     }
 
     /// The suffixes with what is known of their completions.
@@ -128,7 +124,7 @@ impl Objective {
         indices: &[usize],
         max_tokens: usize,
         mut on_token: impl FnMut(usize),
-    ) -> std::result::Result<Vec<Vec<u32>>, ObjectiveError> {
+    ) -> Result<Vec<Vec<u32>>, ObjectiveError> {
         let prefix_ids = match prefix {
             PrefixInput::None => &[][..],
             PrefixInput::Ids(ids) => ids,
@@ -136,10 +132,12 @@ impl Objective {
                 return Err(candle_core::Error::Msg("free vectors are not decoded".into()).into());
             }
         };
-        let prompts: Vec<Vec<u32>> =
-            indices.iter().map(|&index| [prefix_ids, self.tail(prefix, index)].concat()).collect();
-        let options = DecodeOptions { max_tokens, stop_ids: &self.stop_ids };
-        let completions = greedy(self.model(), self.past(), &prompts, &options, |length| {
+        let tail = |index: usize| {
+            let suffix = &self.suffixes[index];
+            if prefix.is_none() { &suffix.tail_none } else { &suffix.tail }
+        };
+        let prompts: Vec<Vec<u32>> = indices.iter().map(|&index| [prefix_ids, tail(index)].concat()).collect();
+        let completions = self.backend.greedy(&prompts, max_tokens, &self.stop_ids, &mut |length| {
             on_token(length);
             !self.stopped()
         })?;
@@ -147,70 +145,89 @@ impl Objective {
     }
 
     /// Cross-entropies `[prefix][suffix]`, suffixes in the order of `indices`.
-    pub fn score(
+    pub fn score(&self, prefixes: &[PrefixInput], indices: &[usize]) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
+        self.score_in(prefixes, indices, Precision::F32)
+    }
+
+    /// The same, with the linear layers in the precision that is asked for.
+    pub fn score_in(
         &self,
         prefixes: &[PrefixInput],
         indices: &[usize],
-    ) -> std::result::Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
-        let mut scores = vec![vec![SuffixCe::default(); indices.len()]; prefixes.len()];
-        // Suffix by suffix: candidates of equal length need no padding then.
+        precision: Precision,
+    ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
+        let mut scores = vec![Vec::with_capacity(indices.len()); prefixes.len()];
+        let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index)).collect();
+        let inputs_none: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(true, index)).collect();
         let pairs: Vec<(usize, usize)> =
-            (0..indices.len()).flat_map(|at| (0..prefixes.len()).map(move |prefix| (prefix, at))).collect();
-        for batch in self.batches(&pairs, |&(prefix, at)| self.length(&prefixes[prefix], indices[at])) {
+            (0..prefixes.len()).flat_map(|prefix| (0..indices.len()).map(move |at| (prefix, at))).collect();
+        let rows = |pair: Option<&(usize, usize)>, &(prefix, at): &(usize, usize)| {
+            let new_prefix = pair.is_none_or(|&(before, _)| before != prefix);
+            inputs[at].len() + if new_prefix { prefixes[prefix].len() } else { 0 }
+        };
+        for batch in batches(&pairs, rows) {
             self.check()?;
-            let rows: Vec<Row<'_>> = batch.iter().map(|&(p, at)| self.row(&prefixes[p], indices[at])).collect();
-            let hidden = self.hidden(&rows)?;
-            let targets: Vec<u32> = rows.iter().flat_map(|row| row.completion.iter().copied()).collect();
-            let mut values = nll(self.model(), &hidden, &targets)?.into_iter();
-            for (&(prefix, at), row) in batch.iter().zip(&rows) {
-                let own: Vec<f32> = values.by_ref().take(row.completion.len()).collect();
-                let (ce, weight) = weighted_ce(&own, self.early_k, self.early_weight);
-                scores[prefix][at] = SuffixCe { ce, weight };
+            let pairs = &pairs[batch];
+            let mut forest = Vec::with_capacity(2 * pairs.len());
+            let mut parent = None;
+            for (at, &(prefix, suffix)) in pairs.iter().enumerate() {
+                if at == 0 || pairs[at - 1].0 != prefix {
+                    parent = prefixes[prefix].segment().map(|segment| {
+                        forest.push(segment);
+                        forest.len() - 1
+                    });
+                }
+                let input = if prefixes[prefix].is_none() { &inputs_none[suffix] } else { &inputs[suffix] };
+                forest.push(Segment { parent, input: Input::Ids(input), targets: self.targets(indices[suffix]) });
             }
-            self.evaluations.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            let mut values = self.backend.score(&forest, precision)?.into_iter().map(|score| score.nll);
+            for &(prefix, suffix) in pairs {
+                let own: Vec<f32> = values.by_ref().take(self.targets(indices[suffix]).len()).collect();
+                let (ce, weight) = weighted_ce(&own, self.early_k, self.early_weight);
+                scores[prefix].push(SuffixCe { ce, weight });
+            }
+            self.evaluations.fetch_add(pairs.len() as u64, Ordering::Relaxed);
         }
         Ok(scores)
     }
 
     /// Weighted cross-entropy over some suffixes together; nothing where there are none.
-    pub fn mean(&self, prefix: &PrefixInput, indices: &[usize]) -> std::result::Result<Option<f64>, ObjectiveError> {
+    pub fn mean(&self, prefix: &PrefixInput, indices: &[usize]) -> Result<Option<f64>, ObjectiveError> {
         let scores = self.score(std::slice::from_ref(prefix), indices)?;
         Ok(mean(&scores[0]))
     }
 
     /// Weighted cross-entropy over some suffixes together, and its gradient with respect to the
     /// prefix's embeddings: `(prefix, hidden_size)`, both for `embeds` of that shape.
-    pub fn gradient(&self, embeds: &Tensor, indices: &[usize]) -> std::result::Result<(f64, Tensor), ObjectiveError> {
+    pub fn gradient(&self, embeds: &Tensor, indices: &[usize]) -> Result<(f64, Tensor), ObjectiveError> {
         let total_weight: f64 = indices.iter().map(|&index| self.weight(index)).sum();
+        let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index)).collect();
         let (mut ce, mut gradient) = (0.0, embeds.zeros_like()?);
-        for batch in self.batches(indices, |&index| embeds.dims()[0] + self.length(&PrefixInput::None, index)) {
+        let order: Vec<usize> = (0..indices.len()).collect();
+        let prefix_rows = embeds.dims()[0];
+        for batch in batches(&order, |before, &at| inputs[at].len() + before.map_or(prefix_rows, |_| 0)) {
             self.check()?;
-            let leaf = Var::from_tensor(embeds)?;
-            let prefix = PrefixInput::Soft(leaf.as_tensor().clone());
-            let rows: Vec<Row<'_>> = batch.iter().map(|&index| self.row(&prefix, index)).collect();
-            let hidden = self.hidden(&rows)?;
-            let targets: Vec<u32> = rows.iter().flat_map(|row| row.completion.iter().copied()).collect();
-            let weights: Vec<f32> = rows.iter().flat_map(|row| self.token_weights(row, total_weight)).collect();
-            let (values, surrogate) = nll_with_surrogate(self.model(), &hidden, &targets, &weights)?;
-            ce += values.iter().zip(&weights).map(|(&nll, &w)| f64::from(nll) * f64::from(w)).sum::<f64>();
-            let grads = surrogate.backward()?;
-            let own =
-                grads.get(&leaf).ok_or_else(|| candle_core::Error::Msg("no gradient reached the prefix".into()))?;
-            gradient = (gradient + own)?;
+            let mut forest = vec![Segment { parent: None, input: Input::Embeds(embeds), targets: &[] }];
+            forest.extend(batch.clone().map(|at| Segment {
+                parent: Some(0),
+                input: Input::Ids(&inputs[at]),
+                targets: self.targets(indices[at]),
+            }));
+            let weights: Vec<f32> =
+                batch.clone().flat_map(|at| self.token_weights(indices[at], total_weight)).collect();
+            let part = self.backend.gradient(&forest, &weights, 0, Precision::F32)?;
+            ce += part.nll.iter().zip(&weights).map(|(&nll, &w)| f64::from(nll) * f64::from(w)).sum::<f64>();
+            gradient = (gradient + part.embeds)?;
             self.evaluations.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
         Ok((ce, gradient))
-    }
-
-    fn past(&self) -> Option<&Past> {
-        (!self.chat_pre.is_empty()).then_some(&self.chat_pre)
     }
 
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn check(&self) -> std::result::Result<(), ObjectiveError> {
+    fn check(&self) -> Result<(), ObjectiveError> {
         if self.stopped() { Err(ObjectiveError::Stopped) } else { Ok(()) }
     }
 
@@ -218,81 +235,65 @@ impl Objective {
         (0..self.suffixes[index].completion.len()).map(|t| token_weight(t, self.early_k, self.early_weight)).sum()
     }
 
-    fn token_weights(&self, row: &Row<'_>, total: f64) -> impl Iterator<Item = f32> + use<'_> {
-        (0..row.completion.len()).map(move |t| (token_weight(t, self.early_k, self.early_weight) / total) as f32)
+    fn token_weights(&self, index: usize, total: f64) -> impl Iterator<Item = f32> + use<'_> {
+        let weight = move |t| (token_weight(t, self.early_k, self.early_weight) / total) as f32;
+        (0..self.suffixes[index].completion.len()).map(weight)
     }
 
-    fn tail(&self, prefix: &PrefixInput, index: usize) -> &[u32] {
-        let suffix = &self.suffixes[index];
-        if matches!(prefix, PrefixInput::None) { &suffix.tail_none } else { &suffix.tail }
+    /// What is scored of a suffix.
+    fn targets(&self, index: usize) -> &[u32] {
+        &self.suffixes[index].completion
     }
 
-    /// Positions of one sequence, past left out.
-    fn length(&self, prefix: &PrefixInput, index: usize) -> usize {
-        let prefix_length = match prefix {
-            PrefixInput::None => 0,
-            PrefixInput::Ids(ids) => ids.len(),
-            PrefixInput::Soft(embeds) => embeds.dims()[0],
-        };
-        prefix_length + self.tail(prefix, index).len() + self.suffixes[index].completion.len().saturating_sub(1)
-    }
-
-    fn row<'a>(&'a self, prefix: &'a PrefixInput, index: usize) -> Row<'a> {
-        let tail = self.tail(prefix, index);
-        let length = self.length(prefix, index);
-        let completion = &self.suffixes[index].completion[..];
-        Row { prefix, tail, completion, length }
-    }
-
-    /// Hidden states that predict the completions, all rows under each other: `(Σ completion, hidden)`.
-    fn hidden(&self, rows: &[Row<'_>]) -> Result<Tensor> {
-        let longest = rows.iter().map(|row| row.length).max().unwrap_or(0);
-        let embeds = rows.iter().map(|row| self.embeds(row, longest)).collect::<Result<Vec<_>>>()?;
-        let (hidden, _) = self.model.forward(&Tensor::stack(&embeds, 0)?, self.past())?;
-        let scored = rows.iter().enumerate().map(|(at, row)| {
-            let count = row.completion.len();
-            hidden.get(at)?.narrow(0, row.length - count, count)
-        });
-        Tensor::cat(&scored.collect::<Result<Vec<_>>>()?, 0)
-    }
-
-    /// Embeddings of one sequence, the last completion token left out, padded to `longest`.
-    fn embeds(&self, row: &Row<'_>, longest: usize) -> Result<Tensor> {
-        let mut rest = row.tail.to_vec();
-        rest.extend(&row.completion[..row.completion.len().saturating_sub(1)]);
-        rest.resize(rest.len() + longest - row.length, 0);
-        match row.prefix {
-            PrefixInput::None => self.model.embed(&rest),
-            PrefixInput::Ids(ids) => self.model.embed(&[&ids[..], &rest].concat()),
-            PrefixInput::Soft(embeds) => Tensor::cat(&[embeds, &self.model.embed(&rest)?], 0),
-        }
-    }
-
-    /// Cuts a list of sequences into batches of at most [`MAX_BATCH_POSITIONS`] padded positions.
-    fn batches<'a, T>(&self, items: &'a [T], length: impl Fn(&T) -> usize) -> Vec<&'a [T]> {
-        let (mut batches, mut start, mut longest) = (Vec::new(), 0, 0);
-        for (at, item) in items.iter().enumerate() {
-            let longest_with = longest.max(length(item));
-            if at > start && longest_with * (at + 1 - start) > MAX_BATCH_POSITIONS {
-                batches.push(&items[start..at]);
-                (start, longest) = (at, length(item));
-            } else {
-                longest = longest_with;
-            }
-        }
-        if start < items.len() {
-            batches.push(&items[start..]);
-        }
-        batches
+    /// What follows the prefix, `none` the empty one: all but the last completion token, which
+    /// predicts nothing that is scored.
+    fn input(&self, none: bool, index: usize) -> Vec<u32> {
+        let SuffixTarget { tail, tail_none, completion, .. } = &self.suffixes[index];
+        let tail = if none { tail_none } else { tail };
+        [tail, &completion[..completion.len().saturating_sub(1)]].concat()
     }
 }
 
-/// One sequence of a batch.
-struct Row<'a> {
-    prefix: &'a PrefixInput,
-    tail: &'a [u32],
-    completion: &'a [u32],
-    length: usize,
+impl PrefixInput {
+    fn is_none(&self) -> bool {
+        matches!(self, PrefixInput::None)
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            PrefixInput::None => 0,
+            PrefixInput::Ids(ids) => ids.len(),
+            PrefixInput::Soft(embeds) => embeds.dims()[0],
+        }
+    }
+
+    fn segment(&self) -> Option<Segment<'_>> {
+        let input = match self {
+            PrefixInput::None => return None,
+            PrefixInput::Ids(ids) => Input::Ids(ids),
+            PrefixInput::Soft(embeds) => Input::Embeds(embeds),
+        };
+        Some(Segment { parent: None, input, targets: &[] })
+    }
+}
+
+/// Cuts a list into batches of at most [`MAX_BATCH_POSITIONS`] positions, at least one item each.
+/// `positions` says how many an item adds, given the one before it in the same batch.
+fn batches<T>(items: &[T], positions: impl Fn(Option<&T>, &T) -> usize) -> Vec<Range<usize>> {
+    let (mut batches, mut start, mut total) = (Vec::new(), 0, 0);
+    for (at, item) in items.iter().enumerate() {
+        let more = positions((at > start).then(|| &items[at - 1]), item);
+        if at > start && total + more > MAX_BATCH_POSITIONS {
+            batches.push(start..at);
+            (start, total) = (at, positions(None, item));
+        } else {
+            total += more;
+        }
+    }
+    if start < items.len() {
+        batches.push(start..items.len());
+    }
+    batches
 }
 
 /// Weighted mean over suffixes; nothing where there are none.

@@ -2,14 +2,13 @@
 //! anyone who wants to check this implementation against another.
 
 use super::{CliError, read_input};
+use crate::backend::{self, Backend, BackendError, Input, Precision, Segment};
 use crate::checkpoint::Checkpoint;
 use crate::models::{DEFAULT_MODEL, ModelStore};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use shared::metrics::{token_weight, weighted_ce};
-use shared::model::Decoder;
-use shared::model::score::{nll, nll_with_surrogate};
 use shared::tokens::PromptTokenizer;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
@@ -102,17 +101,18 @@ pub fn score(args: ScoreArgs) -> Result<(), CliError> {
     let loaded = Checkpoint::find(&args.model, &ModelStore::from_env())?.load(&Device::Cpu)?;
     let tokenizer = loaded.tokenizer.as_ref().map(PromptTokenizer::new).transpose();
     let tokenizer = tokenizer.map_err(|error| CliError::bad_input(format!("{}: {error}", args.model)))?;
+    let model = backend::fastest(loaded.model).map_err(|error| CliError::failed(error.to_string()))?;
     let (mut output, mut gradients, mut seen) = (String::new(), HashMap::new(), BTreeSet::new());
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let at =
             |message: String| CliError::bad_input(format!("{}, line {}: {message}", args.input.display(), index + 1));
         let sequence = parse(line).and_then(|case| sequence(case, tokenizer.as_ref(), &args.separator)).map_err(at)?;
-        check(&sequence, &loaded.model).map_err(at)?;
+        check(&sequence, &*model).map_err(at)?;
         if !seen.insert(sequence.id.clone()) {
             return Err(at(format!("the id \"{}\" stands there twice", sequence.id)));
         }
         let weights = (args.early_k, args.early_weight);
-        let (nll, gradient) = answer(&loaded.model, &sequence, weights, args.grad.is_some())
+        let (nll, gradient) = answer(&*model, &sequence, weights, args.grad.is_some())
             .map_err(|error| CliError::failed(format!("case \"{}\": {error}", sequence.id)))?;
         let (weighted_ce, _) = weighted_ce(&nll, args.early_k, args.early_weight);
         let answer = Answer { id: &sequence.id, ids: &sequence.ids, nll, weighted_ce };
@@ -164,8 +164,8 @@ fn sequence(case: Case, tokenizer: Option<&PromptTokenizer>, separator: &str) ->
     }
 }
 
-fn check(sequence: &Sequence, model: &Decoder) -> Result<(), String> {
-    let (length, config) = (sequence.ids.len(), &model.config);
+fn check(sequence: &Sequence, model: &dyn Backend) -> Result<(), String> {
+    let (length, config) = (sequence.ids.len(), model.config());
     let Range { start, end } = sequence.completion;
     if start == 0 || start >= end || end > length {
         return Err(format!("completion {start}..{end} is not within 1..{length}"));
@@ -185,28 +185,25 @@ fn check(sequence: &Sequence, model: &Decoder) -> Result<(), String> {
 
 /// Negative log-likelihood of every completion token, and the gradient over the prefix.
 fn answer(
-    model: &Decoder,
+    model: &dyn Backend,
     sequence: &Sequence,
     (early_k, early_weight): (usize, f64),
     with_gradient: bool,
-) -> candle_core::Result<(Vec<f32>, Option<Tensor>)> {
-    let embeds = model.embed(&sequence.ids)?; // (n, hidden)
+) -> Result<(Vec<f32>, Option<Tensor>), BackendError> {
+    // The last completion token predicts nothing that is scored.
     let Range { start, end } = sequence.completion;
-    let targets = &sequence.ids[start..end];
+    let (input, targets) = (&sequence.ids[..end - 1], &sequence.ids[start..end]);
+    let segments = [Segment { parent: None, input: Input::Ids(input), targets }];
     if !with_gradient {
-        let (hidden, _) = model.forward(&embeds.unsqueeze(0)?, None)?;
-        return Ok((nll(model, &hidden.get(0)?.narrow(0, start - 1, end - start)?, targets)?, None));
+        let scores = model.score(&segments, Precision::F32)?;
+        return Ok((scores.into_iter().map(|score| score.nll).collect(), None));
     }
-    let leaf = Var::from_tensor(&embeds)?;
-    let (hidden, _) = model.forward(&leaf.unsqueeze(0)?, None)?;
     let weights: Vec<f64> = (0..targets.len()).map(|t| token_weight(t, early_k, early_weight)).collect();
     let total: f64 = weights.iter().sum();
     let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / total) as f32).collect();
-    let rows = hidden.get(0)?.narrow(0, start - 1, end - start)?;
-    let (nll, surrogate) = nll_with_surrogate(model, &rows, targets, &weights)?;
-    let grads = surrogate.backward()?;
-    let gradient =
-        grads.get(&leaf).ok_or_else(|| candle_core::Error::Msg("no gradient reached the embeddings".into()))?;
-    let prefix = gradient.narrow(0, sequence.prefix.start, sequence.prefix.len())?.contiguous()?;
-    Ok((nll, Some(prefix)))
+    let gradient = model.gradient(&segments, &weights, 0, Precision::F32)?;
+    // Embeddings that come after everything scored have no influence on it.
+    let rows = gradient.embeds.pad_with_zeros(0, 0, sequence.ids.len() - input.len())?;
+    let prefix = rows.narrow(0, sequence.prefix.start, sequence.prefix.len())?.contiguous()?;
+    Ok((gradient.nll, Some(prefix)))
 }

@@ -111,7 +111,7 @@ fn start(search: &mut Search<'_>, init: &str) -> Result<Best, StageError> {
         "reference" => {
             let length = search.spec.prefix_tokens;
             let ids: Vec<u32> = search.reference.iter().copied().cycle().take(length).collect();
-            nearest_feasible(search, &search.objective.model().embed(&ids)?, usize::MAX)?.ids
+            nearest_feasible(search, &search.objective.backend().embed(&ids)?, usize::MAX)?.ids
         }
         _ => match &search.best {
             Some(best) => return Ok(best.clone()),
@@ -134,11 +134,11 @@ fn start(search: &mut Search<'_>, init: &str) -> Result<Best, StageError> {
 /// Gradients of different positions differ in size by more than the true changes do, so one order
 /// over all positions would propose for the steepest position only.
 fn rank(search: &Search<'_>, ids: &[u32], top_k: usize) -> Result<Vec<Replacement>, StageError> {
-    let model = search.objective.model();
-    let embeds = model.embed(ids)?; // (prefix, hidden)
+    let backend = search.objective.backend();
+    let embeds = backend.embed(ids)?; // (prefix, hidden)
     let (_, gradient) = search.objective.gradient(&embeds, &search.objective.indices(Split::Train))?;
     // (prefix, hidden) · (vocab, hidden)ᵀ → (prefix, vocab), less what the present token gives
-    let products = gradient.matmul(&model.embed_tokens.t()?)?;
+    let products = backend.embedding_products(&gradient)?;
     let present: Tensor = (&gradient * &embeds)?.sum_keepdim(1)?;
     let changes = products.broadcast_sub(&present)?.to_vec2::<f32>()?;
     let allowed = search.rules.allowed();

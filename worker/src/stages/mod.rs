@@ -14,6 +14,7 @@ pub use params::Params;
 pub use reference::measure_reference;
 pub use search::{Best, Search, SoftPrefix};
 
+use crate::backend::BackendError;
 use crate::objective::ObjectiveError;
 use shared::catalogue::StageDeclaration;
 use shared::event::Event;
@@ -57,6 +58,9 @@ pub enum StageError {
     /// No prefix satisfies the constraints where the search looked.
     #[error("{0}")]
     Constraints(String),
+    /// The model gave no answer.
+    #[error("the model failed: {0}")]
+    Backend(#[from] BackendError),
     /// candle refused.
     #[error("the model failed: {0}")]
     Candle(#[from] candle_core::Error),
@@ -69,6 +73,7 @@ impl From<ObjectiveError> for StageError {
     fn from(error: ObjectiveError) -> Self {
         match error {
             ObjectiveError::Stopped => StageError::Stopped,
+            ObjectiveError::Backend(error) => StageError::Backend(error),
             ObjectiveError::Candle(error) => StageError::Candle(error),
         }
     }

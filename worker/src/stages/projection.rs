@@ -3,6 +3,7 @@
 
 use super::params::integer;
 use super::{Best, Params, Search, Stage, StageError};
+use crate::backend::Backend;
 use candle_core::{D, Tensor};
 use rand::RngExt;
 use shared::catalogue::StageDeclaration;
@@ -62,7 +63,7 @@ pub struct Projected {
 /// The nearest token for each row of `embeds` `(prefix, hidden)`, left to right, such that the
 /// constraints hold for the prefix so far.
 pub fn nearest_feasible(search: &Search<'_>, embeds: &Tensor, tries: usize) -> Result<Projected, StageError> {
-    let similarities = cosine(embeds, &search.objective.model().embed_tokens)?.to_vec2::<f32>()?;
+    let similarities = cosine(search.objective.backend(), embeds)?.to_vec2::<f32>()?;
     let allowed = search.rules.allowed();
     let mut projected = Projected { ids: Vec::new(), mean_cosine: 0.0, moved: 0 };
     for (position, similarity) in similarities.iter().enumerate() {
@@ -117,10 +118,11 @@ fn first_feasible(
 }
 
 /// Cosine similarities, `(prefix, hidden)` with `(vocab, hidden)` → `(prefix, vocab)`.
-fn cosine(embeds: &Tensor, matrix: &Tensor) -> candle_core::Result<Tensor> {
-    let norm = |x: &Tensor| x.sqr()?.sum(D::Minus1)?.sqrt()? + 1e-12;
-    let products = embeds.matmul(&matrix.t()?)?;
-    products.broadcast_div(&norm(embeds)?.unsqueeze(1)?)?.broadcast_div(&norm(matrix)?.unsqueeze(0)?)
+fn cosine(backend: &dyn Backend, embeds: &Tensor) -> Result<Tensor, StageError> {
+    const NO_DIVISION_BY_ZERO: f64 = 1e-12;
+    let lengths = (embeds.sqr()?.sum(D::Minus1)?.sqrt()? + NO_DIVISION_BY_ZERO)?.unsqueeze(1)?;
+    let norms = (backend.embedding_norms()? + NO_DIVISION_BY_ZERO)?.unsqueeze(0)?;
+    Ok(backend.embedding_products(embeds)?.broadcast_div(&lengths)?.broadcast_div(&norms)?)
 }
 
 /// Ids by falling score; equal scores by id, so that the order never depends on the sort.

@@ -40,7 +40,7 @@ impl Stage for SoftPrompt {
             _ => random_feasible(search)?,
         };
         let train = search.objective.indices(Split::Train);
-        let mut embeds = search.objective.model().embed(&start)?; // (prefix, hidden)
+        let mut embeds = search.objective.backend().embed(&start)?; // (prefix, hidden)
         let mut adam = Adam::new(&embeds, params.f64("learning_rate"))?;
         let (steps, every) = (params.usize("steps"), params.usize("validate_every"));
         let mut best: Option<(f64, usize, Tensor)> = None;

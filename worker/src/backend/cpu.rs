@@ -1,0 +1,180 @@
+//! The CPU engine behind the trait.
+
+use super::{Backend, BackendError, Gradient, Input, Precision, Segment, TokenScore};
+use candle_core::{D, Device, Tensor};
+use engine::{Cache, DecodeOptions, Engine, LayerWeights, Parent, Shape, Weights, Workspace};
+use shared::model::{Activation, Config, Decoder, Layer};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The fast engine, with its buffers.
+pub struct CpuBackend {
+    engine: Engine,
+    config: Config,
+    begun: Option<Cache>,
+    workspace: Mutex<Workspace>,
+}
+
+impl CpuBackend {
+    /// Moves the weights over, layer by layer, so that at most one layer exists twice.
+    pub fn new(model: Decoder) -> Result<Self, BackendError> {
+        let config = model.config.clone();
+        let layers = model.layers.into_iter().map(layer).collect::<Result<_, _>>()?;
+        let lm_head = if config.tie_word_embeddings { None } else { Some(values(&model.lm_head)?) };
+        drop(model.lm_head);
+        let norm = values(&model.norm)?;
+        let embed_tokens = values(&model.embed_tokens)?;
+        let engine = Engine::new(shape(&config), Weights { embed_tokens, layers, norm, lm_head })?;
+        Ok(CpuBackend { engine, config, begun: None, workspace: Mutex::default() })
+    }
+
+    /// The engine itself, for measurements.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn workspace(&self) -> MutexGuard<'_, Workspace> {
+        // Buffers hold nothing between calls, so one that a panic left behind is as good as new.
+        self.workspace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands segments over in the engine's terms.
+    fn with_segments<R>(
+        &self,
+        segments: &[Segment<'_>],
+        run: impl FnOnce(&[engine::Segment<'_>]) -> Result<R, engine::EngineError>,
+    ) -> Result<R, BackendError> {
+        let root = self.begun.as_ref().map_or(Parent::Nothing, Parent::Cache);
+        let embeds: Vec<Vec<f32>> = segments
+            .iter()
+            .map(|segment| match segment.input {
+                Input::Ids(_) => Ok(Vec::new()),
+                Input::Embeds(embeds) => values(embeds),
+            })
+            .collect::<Result<_, _>>()?;
+        let segments: Vec<engine::Segment<'_>> = segments
+            .iter()
+            .zip(&embeds)
+            .map(|(segment, embeds)| engine::Segment {
+                parent: segment.parent.map_or(root, Parent::Segment),
+                input: match segment.input {
+                    Input::Ids(ids) => engine::Input::Ids(ids),
+                    Input::Embeds(_) => engine::Input::Embeds(embeds),
+                },
+                targets: segment.targets,
+            })
+            .collect();
+        Ok(run(&segments)?)
+    }
+
+    fn table(&self, values: Vec<f32>) -> Result<Tensor, BackendError> {
+        let width = self.config.hidden_size;
+        Ok(Tensor::from_vec(values, ((), width), &Device::Cpu)?)
+    }
+}
+
+impl Backend for CpuBackend {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn begin(&mut self, ids: &[u32]) -> Result<(), BackendError> {
+        self.begun = None;
+        if !ids.is_empty() {
+            let cache = self.engine.cache(None, ids, &mut self.workspace())?;
+            self.begun = Some(cache);
+        }
+        Ok(())
+    }
+
+    fn embed(&self, ids: &[u32]) -> Result<Tensor, BackendError> {
+        let width = self.config.hidden_size;
+        let unknown = ids.iter().find(|&&id| id as usize >= self.config.vocab_size);
+        if let Some(&id) = unknown {
+            return Err(engine::EngineError::UnknownToken { id, vocab_size: self.config.vocab_size }.into());
+        }
+        let table = &self.engine.weights().embed_tokens;
+        self.table(ids.iter().flat_map(|&id| &table[id as usize * width..][..width]).copied().collect())
+    }
+
+    fn embedding_products(&self, rows: &Tensor) -> Result<Tensor, BackendError> {
+        let products = self.engine.embedding_products(&values(rows)?);
+        Ok(Tensor::from_vec(products, ((), self.config.vocab_size), &Device::Cpu)?)
+    }
+
+    fn embedding_norms(&self) -> Result<Tensor, BackendError> {
+        let rows = self.engine.weights().embed_tokens.chunks_exact(self.config.hidden_size);
+        let norms: Vec<f32> = rows.map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt()).collect();
+        Ok(Tensor::from_vec(norms, self.config.vocab_size, &Device::Cpu)?)
+    }
+
+    fn score(&self, segments: &[Segment<'_>], precision: Precision) -> Result<Vec<TokenScore>, BackendError> {
+        self.with_segments(segments, |segments| self.engine.score(segments, precision, &mut self.workspace()))
+    }
+
+    fn gradient(
+        &self,
+        segments: &[Segment<'_>],
+        weights: &[f32],
+        wrt: usize,
+        precision: Precision,
+    ) -> Result<Gradient, BackendError> {
+        let gradient = self.with_segments(segments, |segments| {
+            self.engine.gradient(segments, weights, wrt, precision, &mut self.workspace())
+        })?;
+        let nll = gradient.scores.iter().map(|score| score.nll).collect();
+        Ok(Gradient { nll, embeds: self.table(gradient.embeds)? })
+    }
+
+    fn greedy(
+        &self,
+        prompts: &[Vec<u32>],
+        max_tokens: usize,
+        stop_ids: &[u32],
+        on_token: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<Vec<u32>>, BackendError> {
+        let options = DecodeOptions { max_tokens, stop_ids };
+        Ok(self.engine.greedy(self.begun.as_ref(), prompts, options, &mut self.workspace(), on_token)?)
+    }
+}
+
+fn values(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1()
+}
+
+/// One layer, with the matrices that share an input under each other.
+fn layer(layer: Layer) -> candle_core::Result<LayerWeights> {
+    let optional = |norm: &Option<Tensor>| norm.as_ref().map(values).transpose();
+    Ok(LayerWeights {
+        attention_norm: values(&layer.attention_norm)?,
+        qkv_proj: values(&Tensor::cat(&[&layer.q_proj, &layer.k_proj, &layer.v_proj], D::Minus2)?)?,
+        o_proj: values(&layer.o_proj)?,
+        attention_out_norm: optional(&layer.attention_out_norm)?,
+        feed_forward_norm: values(&layer.feed_forward_norm)?,
+        gate_up_proj: values(&Tensor::cat(&[&layer.gate_proj, &layer.up_proj], D::Minus2)?)?,
+        down_proj: values(&layer.down_proj)?,
+        feed_forward_out_norm: optional(&layer.feed_forward_out_norm)?,
+    })
+}
+
+fn shape(config: &Config) -> Shape {
+    Shape {
+        hidden_size: config.hidden_size,
+        intermediate_size: config.intermediate_size,
+        num_attention_heads: config.num_attention_heads,
+        num_key_value_heads: config.num_key_value_heads,
+        head_dim: config.head_dim,
+        vocab_size: config.vocab_size,
+        context_length: config.context_length,
+        rms_norm_eps: config.rms_norm_eps as f32,
+        activation: match config.activation {
+            Activation::Silu => engine::Activation::Silu,
+            Activation::GeluTanh => engine::Activation::GeluTanh,
+        },
+        embedding_scale: config.embedding_scale as f32,
+        query_scale: config.query_scale as f32,
+        attention_softcap: config.attention_softcap.map(|cap| cap as f32),
+        final_softcap: config.final_softcap.map(|cap| cap as f32),
+        sliding_windows: config.sliding_windows.clone(),
+        rope_frequencies: config.rope.frequencies(config.head_dim),
+    }
+}

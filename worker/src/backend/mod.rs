@@ -1,0 +1,104 @@
+//! The model as a search sees it: one trait, and an engine for each kind of machine behind it.
+//!
+//! [`CpuBackend`] is the fast engine without a graph; [`CandleBackend`] is the reference model, which
+//! also runs on GPUs. Tests hold every backend to the reference on the CPU.
+
+mod candle;
+mod cpu;
+
+pub use candle::CandleBackend;
+pub use cpu::CpuBackend;
+pub use engine::{Precision, TokenScore};
+
+use candle_core::{Device, Tensor};
+use shared::model::{Config, Decoder};
+
+/// Why the model gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// candle refused.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// The CPU engine refused.
+    #[error(transparent)]
+    Engine(#[from] engine::EngineError),
+}
+
+/// A run of tokens of one pass. Sequences that begin alike share segments.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// The segment that it continues, an index below its own; `None` follows what was begun.
+    pub parent: Option<usize>,
+    /// The tokens.
+    pub input: Input<'a>,
+    /// What the last rows predict: the row before each of these tokens is scored on it.
+    pub targets: &'a [u32],
+}
+
+/// Tokens or free vectors.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Tokens of the vocabulary.
+    Ids(&'a [u32]),
+    /// `(positions, hidden)`, before any embedding scale.
+    Embeds(&'a Tensor),
+}
+
+/// A weighted sum's gradient, and the terms that it is made of.
+#[derive(Debug)]
+pub struct Gradient {
+    /// Negative log-likelihood of every target, segment after segment, in nats.
+    pub nll: Vec<f32>,
+    /// `d(Σ weights · nll) / d embeddings` of the asked segment, `(positions, hidden)`, on the CPU.
+    pub embeds: Tensor,
+}
+
+/// A frozen decoder-only transformer, ready to be searched.
+pub trait Backend: Send + Sync {
+    /// Its shape.
+    fn config(&self) -> &Config;
+
+    /// Runs what stands before every sequence from now on.
+    fn begin(&mut self, ids: &[u32]) -> Result<(), BackendError>;
+
+    /// Looks ids up: `(ids, hidden)` on the CPU, before any embedding scale.
+    fn embed(&self, ids: &[u32]) -> Result<Tensor, BackendError>;
+
+    /// Products with every input embedding: `(rows, hidden) · (vocab, hidden)ᵀ → (rows, vocab)`, on the CPU.
+    fn embedding_products(&self, rows: &Tensor) -> Result<Tensor, BackendError>;
+
+    /// Length of every input embedding, `(vocab)`, on the CPU.
+    fn embedding_norms(&self) -> Result<Tensor, BackendError>;
+
+    /// Scores every target, segment after segment. Bf16 is for screening: candidates that it ranks
+    /// first are scored again in f32. A backend without it computes in f32.
+    fn score(&self, segments: &[Segment<'_>], precision: Precision) -> Result<Vec<TokenScore>, BackendError>;
+
+    /// Scores every target, and the gradient of `Σ weights · nll` (one weight a target) with respect to
+    /// the embeddings of segment `wrt`.
+    fn gradient(
+        &self,
+        segments: &[Segment<'_>],
+        weights: &[f32],
+        wrt: usize,
+        precision: Precision,
+    ) -> Result<Gradient, BackendError>;
+
+    /// Greedy completions of several prompts of at most `max_tokens` tokens, each up to and with its
+    /// stop token. `on_token` is told how many tokens the longest has, and ends it by `false`.
+    fn greedy(
+        &self,
+        prompts: &[Vec<u32>],
+        max_tokens: usize,
+        stop_ids: &[u32],
+        on_token: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<Vec<u32>>, BackendError>;
+}
+
+/// The fastest backend for the device that the model lies on.
+pub fn fastest(model: Decoder) -> Result<Box<dyn Backend>, BackendError> {
+    match model.device() {
+        Device::Cpu => Ok(Box::new(CpuBackend::new(model)?)),
+        _ => Ok(Box::new(CandleBackend::new(model))),
+    }
+}

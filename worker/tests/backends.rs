@@ -1,0 +1,140 @@
+//! Every backend against transformers and against the reference model, on the small checkpoints of
+//! `tests/goldens` (all architectures, odd shapes): losses within 1e-4, gradients within 1e-3.
+
+// Helpers of tests may panic as tests do; clippy only knows functions marked as tests.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+#[path = "../../shared/tests/conformance/goldens.rs"]
+mod goldens;
+
+use candle_core::Tensor;
+use goldens::{Case, Golden, relative_error, tiny};
+use shared::metrics::token_weight;
+use worker::backend::{Backend, CandleBackend, CpuBackend, Input, Precision, Segment};
+
+const LOSS_TOLERANCE: f32 = 1e-4;
+const GRADIENT_TOLERANCE: f32 = 1e-3;
+
+fn backends(golden: &Golden) -> [(&'static str, Box<dyn Backend>); 2] {
+    [
+        ("cpu", Box::new(CpuBackend::new(golden.load().model).unwrap())),
+        ("candle", Box::new(CandleBackend::new(golden.load().model))),
+    ]
+}
+
+/// Applies a property to every backend of every small checkpoint.
+fn for_all(property: impl Fn(&str, &Golden, &mut dyn Backend)) {
+    for golden in tiny() {
+        for (name, mut backend) in backends(&golden) {
+            property(&format!("{} on {name}", golden.name), &golden, &mut *backend);
+        }
+    }
+}
+
+/// A case as a forest: what precedes the prefix was begun, then the prefix, then the rest.
+fn forest<'a>(case: &'a Case, prefix: Input<'a>) -> [Segment<'a>; 2] {
+    let rest = &case.ids[case.prefix().end..case.completion().end - 1];
+    [
+        Segment { parent: None, input: prefix, targets: &[] },
+        Segment { parent: Some(0), input: Input::Ids(rest), targets: case.targets() },
+    ]
+}
+
+fn nll(backend: &dyn Backend, segments: &[Segment<'_>]) -> Vec<f32> {
+    backend.score(segments, Precision::F32).unwrap().into_iter().map(|score| score.nll).collect()
+}
+
+fn close(what: &str, ours: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(ours.len(), expected.len(), "{what}");
+    for (at, (ours, expected)) in ours.iter().zip(expected).enumerate() {
+        assert!((ours - expected).abs() < tolerance, "{what}, token {at}: {ours}, expected {expected}");
+    }
+}
+
+/// Cases whose prefix stands before the completion, with something between.
+fn layouts(golden: &Golden) -> impl Iterator<Item = &Case> {
+    golden.cases.iter().filter(|case| !case.prefix().is_empty() && case.prefix().end < case.completion().start)
+}
+
+#[test]
+fn likelihoods_equal_those_of_transformers() {
+    let seen = std::cell::Cell::new(0);
+    for_all(|what, golden, backend| {
+        for case in layouts(golden) {
+            backend.begin(&case.ids[..case.prefix().start]).unwrap();
+            let prefix = &case.ids[case.prefix()];
+            let what = format!("{what}, case {}", case.id);
+            close(&what, &nll(backend, &forest(case, Input::Ids(prefix))), &case.nll, LOSS_TOLERANCE);
+            // Embeddings of the same tokens are the same prefix.
+            let embeds = backend.embed(prefix).unwrap();
+            close(&what, &nll(backend, &forest(case, Input::Embeds(&embeds))), &case.nll, LOSS_TOLERANCE);
+            seen.set(seen.get() + 1);
+        }
+    });
+    assert!(seen.get() > 20, "only {} cases", seen.get());
+}
+
+#[test]
+fn gradients_equal_those_of_transformers() {
+    let seen = std::cell::Cell::new(0);
+    for_all(|what, golden, backend| {
+        for case in layouts(golden) {
+            let Some(expected) = golden.tensor(case, "gradient") else { continue };
+            backend.begin(&case.ids[..case.prefix().start]).unwrap();
+            let weight = |t| token_weight(t, golden.early_k, golden.early_weight);
+            let total: f64 = (0..case.targets().len()).map(weight).sum();
+            let weights: Vec<f32> = (0..case.targets().len()).map(|t| (weight(t) / total) as f32).collect();
+            let embeds = backend.embed(&case.ids[case.prefix()]).unwrap();
+            let segments = forest(case, Input::Embeds(&embeds));
+            let gradient = backend.gradient(&segments, &weights, 0, Precision::F32).unwrap();
+            close(what, &gradient.nll, &case.nll, LOSS_TOLERANCE);
+            let error = relative_error(&gradient.embeds, expected);
+            assert!(error < GRADIENT_TOLERANCE, "{what}, case {}: relative error {error}", case.id);
+            seen.set(seen.get() + 1);
+        }
+    });
+    assert!(seen.get() > 20, "only {} cases", seen.get());
+}
+
+#[test]
+fn greedy_completions_equal_those_of_transformers() {
+    for_all(|what, golden, backend| {
+        backend.begin(&[]).unwrap();
+        for greedy in &golden.greedy {
+            let prompts = [greedy.prompt.clone()];
+            let found = backend.greedy(&prompts, greedy.completion.len(), &greedy.stop_ids, &mut |_| true).unwrap();
+            assert_eq!(found[0], greedy.completion, "{what}");
+        }
+    });
+}
+
+#[test]
+fn embeddings_are_the_same_on_every_backend() {
+    for golden in tiny() {
+        let [(_, cpu), (_, candle)] = backends(&golden);
+        let rows = candle.embed(&[1, 5, 7]).unwrap();
+        let same = |what: &str, a: Tensor, b: Tensor| {
+            assert!(relative_error(&a, &b) < 1e-5, "{what} of {}", golden.name);
+        };
+        same("rows", cpu.embed(&[1, 5, 7]).unwrap(), rows.clone());
+        same("products", cpu.embedding_products(&rows).unwrap(), candle.embedding_products(&rows).unwrap());
+        same("norms", cpu.embedding_norms().unwrap(), candle.embedding_norms().unwrap());
+    }
+}
+
+/// The tokens that rank first after the prefix agree, and each sequence in a batch of many is scored
+/// as on its own.
+#[test]
+fn a_forest_is_scored_like_its_sequences() {
+    for_all(|what, golden, backend| {
+        backend.begin(&[]).unwrap();
+        let cases: Vec<&Case> = layouts(golden).collect();
+        let prefix = &cases[0].ids[cases[0].prefix()];
+        let mut segments = vec![Segment { parent: None, input: Input::Ids(prefix), targets: &[] }];
+        segments.extend(cases.iter().map(|case| Segment { parent: Some(0), ..forest(case, Input::Ids(prefix))[1] }));
+        let together = nll(backend, &segments);
+        let alone: Vec<f32> = cases.iter().flat_map(|case| nll(backend, &forest(case, Input::Ids(prefix)))).collect();
+        close(what, &together, &alone, LOSS_TOLERANCE);
+    });
+}
