@@ -227,6 +227,8 @@ fn vocabulary(tokenizer: &Tokenizer) -> Vocabulary {
     let pieces = (0..size as u32).map(|id| {
         let text = tokenizer.id_to_token(id).unwrap_or_default();
         if let Some(token) = added.get(&id) {
+            // Byte-level vocabularies keep these as they are; SentencePiece spells spaces here too.
+            let text = if is_byte_level || token.special { text } else { text.replace('\u{2581}', " ") };
             return VocabularyPiece { bytes: text.into_bytes(), special: token.special };
         }
         let bytes = if is_byte_level {

@@ -77,15 +77,21 @@ TEMPLATES = {
 MESSAGES = ["Hello.", "  spaces around\n", "two\n\nparagraphs", "{{ 7 * 7 }} {% raw %}", "quotes ' \" \\ & <b>", "ünï 猫 🐱"]
 
 
-def make(path):
+def render(template, message, bos_token, eos_token):
+    """The chat with one message of the user, up to where the answer begins."""
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.BPE(vocab={"<s>": 0, "</s>": 1}, merges=[])), bos_token="<s>", eos_token="</s>"
+        tokenizer_object=Tokenizer(models.BPE(vocab={bos_token: 0, eos_token: 1}, merges=[])),
+        bos_token=bos_token,
+        eos_token=eos_token,
     )
-    entries = []
-    for name, template in TEMPLATES.items():
-        for message in MESSAGES:
-            text = tokenizer.apply_chat_template(
-                [{"role": "user", "content": message}], chat_template=template, tokenize=False, add_generation_prompt=True
-            )
-            entries.append(dict(name=name, message=message, text=text))
+    messages = [{"role": "user", "content": message}]
+    return tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)
+
+
+def make(path):
+    entries = [
+        dict(name=name, message=message, text=render(template, message, "<s>", "</s>"))
+        for name, template in TEMPLATES.items()
+        for message in MESSAGES
+    ]
     reference.write_json(path, dict(bos_token="<s>", eos_token="</s>", templates=TEMPLATES, prompts=entries))

@@ -35,6 +35,7 @@ HERE = Path(__file__).resolve().parent
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only-tiny", action="store_true", help="leaves the goldens of the default model alone")
     parser.add_argument("--model-file", type=Path, default=cached_model(), help="GGUF file of the default model")
     arguments = parser.parse_args()
     if not arguments.model_file.exists():
@@ -49,6 +50,8 @@ def main():
     tiny_hf.make(HERE / "tiny")
     tiny_gguf.make(HERE / "tiny")
     chat_templates.make(HERE / "chat-templates.json")
+    if arguments.only_tiny:
+        return
     shutil.rmtree(HERE / "default-model", ignore_errors=True)
     (HERE / "default-model").mkdir()
     default_model.make(arguments.model_file, HERE / "default-model")

@@ -79,9 +79,19 @@ def random_cases(rng, vocab_size):
     return [(name, rng.integers(0, vocab_size, length).tolist(), p, c) for name, length, p, c in layouts]
 
 
-def write(path, description, model, cases, full_logits=("short", "one", "inner"), **more):
+def sampled_weights(model, count=64):
+    """Some values of every weight, evenly spread over the flattened tensor: element `i·n // count` of
+    `n` for each `i`."""
+    samples = {}
+    for name, weight in model.state_dict().items():
+        flat = weight.flatten()
+        samples[f"weights.{name}"] = flat[torch.arange(count) * len(flat) // count].numpy()
+    return samples
+
+
+def write(path, description, model, cases, full_logits=("short", "one", "inner"), tensors=(), **more):
     """Writes `path`.json and `path`.safetensors."""
-    tensors, described = {}, []
+    tensors, described = dict(tensors), []
     for name, ids, prefix, completion in cases:
         expected = weighted_ce(model, ids, prefix, completion)
         described.append(

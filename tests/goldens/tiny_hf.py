@@ -1,24 +1,16 @@
-"""Small random llama checkpoints as Hugging Face directories, each odd in its own way."""
+"""Small random checkpoints as Hugging Face directories, each odd in its own way."""
 
 import json
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlamaForCausalLM
 
 import reference
+from architectures import COMMON, build, is_tied
 
-COMMON = dict(
-    model_type="llama",
-    architectures=["LlamaForCausalLM"],
-    hidden_act="silu",
-    max_position_embeddings=128,
-    attention_bias=False,
-    mlp_bias=False,
-)
-
-# One entry a checkpoint: what it is for, its config.json beyond COMMON, how its weights are stored.
+# One entry a checkpoint: what it is for, its config.json beyond COMMON, how its weights are stored;
+# llama where no architecture stands.
 CHECKPOINTS = {
     "mha-tied": dict(
         why="1:1 heads, tied head; an old config.json without num_key_value_heads and head_dim",
@@ -83,38 +75,49 @@ CHECKPOINTS = {
             tie_word_embeddings=True,
         ),
     ),
+    "gemma2-window": dict(
+        why="3:1 heads of 16 in a stream of 48, a window of 4, soft-caps that bite, a query scale of its own, tied",
+        architecture="gemma2",
+        config=dict(
+            hidden_size=48, intermediate_size=64, num_hidden_layers=3, num_attention_heads=6,
+            num_key_value_heads=2, head_dim=16, vocab_size=113, rms_norm_eps=1e-5, rope_theta=10000.0,
+            sliding_window=4, query_pre_attn_scalar=40, attn_logit_softcapping=2.0, final_logit_softcapping=3.0,
+        ),
+    ),
+    "gemma2-mqa8-one-layer": dict(
+        why="8:1 heads of 6 in a stream of 40, one layer, which is local, own head, no final soft-cap",
+        architecture="gemma2",
+        config=dict(
+            hidden_size=40, intermediate_size=56, num_hidden_layers=1, num_attention_heads=8,
+            num_key_value_heads=1, head_dim=6, vocab_size=101, rms_norm_eps=1e-2, rope_theta=500.0,
+            sliding_window=7, query_pre_attn_scalar=6, attn_logit_softcapping=1.5, final_logit_softcapping=None,
+            tie_word_embeddings=False,
+        ),
+    ),
+    "gemma2-mha-bf16": dict(
+        why="1:1 heads, bfloat16 weights in two files, layer_types the other way round, no attention soft-cap, own head",
+        architecture="gemma2",
+        dtype=torch.bfloat16,
+        shards=2,
+        config=dict(
+            hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=4, head_dim=8, vocab_size=97, rms_norm_eps=1e-6, rope_theta=10000.0,
+            layer_types=["full_attention", "sliding_attention"], sliding_window=5, query_pre_attn_scalar=8,
+            attn_logit_softcapping=None, final_logit_softcapping=4.0, tie_word_embeddings=False,
+        ),
+    ),
 }
-
-
-def build(config, seed):
-    """A random model. Weights are large enough for attention to be sharp and for every layer, norm
-    and rotation to matter; transformers' own initialisation (0.02) would hide mistakes."""
-    config = dict(config)
-    parameters = config.pop("rope_parameters", None)
-    if parameters:
-        config["rope_theta"] = parameters["rope_theta"]
-        config["rope_scaling"] = {k: v for k, v in parameters.items() if k != "rope_theta"}
-    torch.manual_seed(seed)
-    model = LlamaForCausalLM(LlamaConfig(**COMMON, **config, attn_implementation="eager")).eval()
-    for name, weight in model.named_parameters():
-        weight.requires_grad_(False)
-        if "norm" in name:
-            weight.copy_(1.0 + 0.2 * torch.randn_like(weight))
-        elif "embed_tokens" in name:
-            weight.copy_(0.3 * torch.randn_like(weight))
-        else:
-            weight.copy_(1.5 / weight.shape[1] ** 0.5 * torch.randn_like(weight))
-    return model
 
 
 def make(folder):
     for seed, (name, checkpoint) in enumerate(CHECKPOINTS.items()):
         print(f"  {name}")
-        config = {**COMMON, **checkpoint["config"]}
-        model = build(checkpoint["config"], seed)
+        architecture = checkpoint.get("architecture", "llama")
+        config = {**COMMON[architecture], **checkpoint["config"]}
+        model = build(checkpoint["config"], seed, architecture)
         dtype = checkpoint.get("dtype", torch.float32)
         weights = {k: v.to(dtype).contiguous() for k, v in model.state_dict().items()}
-        if config["tie_word_embeddings"]:
+        if is_tied(config, architecture):
             del weights["lm_head.weight"]
         directory = folder / name
         directory.mkdir()
@@ -125,11 +128,11 @@ def make(folder):
         stored = {k: v.float() for file in directory.glob("*.safetensors") for k, v in load_file(file).items()}
         missing, unexpected = model.load_state_dict(stored, strict=False)
         assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
-        assert_sensitive(model, checkpoint["config"], seed)
+        assert_sensitive(model, checkpoint["config"], seed, architecture)
         rng = np.random.default_rng(seed)
         vocab_size = config["vocab_size"]
         cases = reference.random_cases(rng, vocab_size)
-        description = dict(name=name, why=checkpoint["why"], architecture="llama", checkpoint=name)
+        description = dict(name=name, why=checkpoint["why"], architecture=architecture, checkpoint=name)
         reference.write(folder / name, description, model, cases, greedy=reference.greedy_goldens(model, rng))
 
 
@@ -149,14 +152,14 @@ def save(weights, directory, shards):
 
 
 @torch.no_grad()
-def assert_sensitive(model, config, seed):
+def assert_sensitive(model, config, seed, architecture):
     """A golden is worth something only if a wrong implementation would miss it: each of these
     mistakes must change the logits far more than the tests allow."""
     ids = torch.tensor([np.random.default_rng(seed).integers(0, config["vocab_size"], 40).tolist()])
     right = model(input_ids=ids).logits
 
     def mistake(name, **changes):
-        wrong = build({**config, **changes}, seed)
+        wrong = build({**config, **changes}, seed, architecture)
         wrong.load_state_dict(model.state_dict())
         difference = (wrong(input_ids=ids).logits - right).abs().max().item()
         assert difference > 0.02, f"{name} changes the logits by {difference} only"
@@ -172,10 +175,23 @@ def assert_sensitive(model, config, seed):
         mistake("linear instead of Llama 3 scaling", rope_scaling=linear)
     if config["rms_norm_eps"] == 1e-2:
         mistake("another eps", rms_norm_eps=1e-5)
+    if architecture == "gemma2":
+        window, layers = config["sliding_window"], config["num_hidden_layers"]
+        mistake("a shorter window", sliding_window=window - 1)
+        mistake("a longer window", sliding_window=window + 1)
+        mistake("no local layer", layer_types=["full_attention"] * layers)
+        if layers > 1:
+            mistake("no global layer", layer_types=["sliding_attention"] * layers)
+        if config["query_pre_attn_scalar"] != config["head_dim"]:
+            mistake("queries scaled by the width of a head", query_pre_attn_scalar=config["head_dim"])
+        if config["attn_logit_softcapping"]:
+            mistake("no attention soft-cap", attn_logit_softcapping=None)
+        if config["final_logit_softcapping"]:
+            mistake("no final soft-cap", final_logit_softcapping=None)
     kv_heads = config.get("num_key_value_heads", config["num_attention_heads"])
     if 1 < kv_heads < config["num_attention_heads"]:
         # Query head h must use key head h // group, not h % kv_heads.
-        wrong = build(config, seed)
+        wrong = build(config, seed, architecture)
         wrong.load_state_dict(model.state_dict())
         heads, width = config["num_attention_heads"], config["head_dim"]
         order = torch.arange(heads).reshape(-1, kv_heads).T.reshape(-1)

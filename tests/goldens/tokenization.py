@@ -59,6 +59,7 @@ class Tokenizers:
     def __init__(self, tokens, types, merges, pre, bos_id, eos_id, chat_template=None):
         self.tokens, self.types, self.merges, self.pre = tokens, types, merges, pre
         self.bos_id, self.eos_id, self.chat_template = bos_id, eos_id, chat_template
+        self.stop_ids = [eos_id]
         vocab = {token: id for id, token in enumerate(tokens)}
         added = [
             AddedToken(token, normalized=False, special=kind == CONTROL)
@@ -85,6 +86,17 @@ class Tokenizers:
             ).cut_with(pre)
         self.slow.add_tokens(added)
         assert len(self.slow) == len(self.fast) == len(tokens)
+
+    def write(self, writer):
+        """Into a GGUF file."""
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre(self.pre)
+        writer.add_token_list(self.tokens)
+        writer.add_token_types(self.types)
+        writer.add_token_merges(self.merges)
+        writer.add_bos_token_id(self.bos_id)
+        writer.add_eos_token_id(self.eos_id)
+        writer.add_add_bos_token(False)
 
     def encode(self, text):
         ids = self.fast(text, add_special_tokens=False)["input_ids"]

@@ -89,7 +89,11 @@ fn every_damage_is_named() {
     row("unknown version", swap(plain(), "GGUF\x03", "GGUF\x63"), &[FILE, "version", "99"]);
     row("cut in the header", cut(plain(), 300), &[FILE]);
     row("cut in the data", cut(plain(), length - 2000), &[FILE, "tensor ", &format!("{} bytes", length - 2000)]);
-    row("architecture", set_text(plain(), "general.architecture", "lamma"), &["\"lamma\"", "supported are llama"]);
+    row(
+        "architecture",
+        set_text(plain(), "general.architecture", "lamma"),
+        &["\"lamma\"", "supported are gemma2, llama"],
+    );
     row("no architecture", swap(plain(), "general.architecture", "general.orchitecture"), &["architecture"]);
     row("no layers field", swap(plain(), "llama.block_count", "llama.block_coumt"), &["llama.block_count", "missing"]);
     row("too many layers", set_number(plain(), "llama.block_count", u32(3)), &["blk.2.attn_norm.weight", "missing"]);

@@ -88,7 +88,11 @@ fn every_damage_is_named() {
     let mut row = |what: &str, copy: Copy, parts: &[&str]| problems.extend(refused(what, copy.load(), parts));
     row("no config", plain().without("config.json"), &["config.json"]);
     row("config is no JSON", plain().bytes("config.json", |_| b"{\"model_type\": ".to_vec()), &["config.json"]);
-    row("architecture", plain().config("model_type", json!("gpt_neox")), &["\"gpt_neox\"", "supported are llama"]);
+    row(
+        "architecture",
+        plain().config("model_type", json!("gpt_neox")),
+        &["\"gpt_neox\"", "supported are gemma2, llama"],
+    );
     row("no architecture", plain().json("config.json", "model_type", None), &["architecture"]);
     row("missing field", plain().json("config.json", "hidden_size", None), &["hidden_size", "missing"]);
     row("text for a number", plain().config("hidden_size", json!("48")), &["hidden_size", "\"48\""]);

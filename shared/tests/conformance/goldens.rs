@@ -67,6 +67,8 @@ pub struct Greedy {
 pub struct Text {
     pub text: String,
     pub ids: Vec<u32>,
+    /// What the ids decode to, where that is not the text.
+    pub decoded: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -186,9 +188,10 @@ pub fn max_difference(a: &Tensor, b: &Tensor) -> f32 {
     (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
 }
 
-/// `‖a − b‖ / ‖b‖`.
+/// `‖a − b‖ / ‖b‖`; where `b` is zero, as for a prefix that no window reaches, `‖a‖`.
 pub fn relative_error(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.dims(), b.dims());
     let norm = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap().sqrt().unwrap().to_scalar::<f32>().unwrap();
-    norm(&(a - b).unwrap()) / norm(b)
+    let expected = norm(b);
+    norm(&(a - b).unwrap()) / if expected == 0.0 { 1.0 } else { expected }
 }

@@ -15,6 +15,7 @@ mod goldens;
 mod gradient;
 mod outputs;
 mod tokens;
+mod weights;
 
 use goldens::{Golden, Subject, tiny};
 use shared::model::arch::ARCHITECTURES;
@@ -49,6 +50,15 @@ fn loaded_checkpoints_say_what_they_are() {
         let stop_ids = loaded.tokenizer.map(|bundle| bundle.stop_ids).unwrap_or_default();
         assert_eq!(stop_ids, golden.stop_ids, "{}", golden.name);
     }
+}
+
+#[test]
+fn weights_are_those_of_the_file() {
+    let mut compared = 0;
+    for golden in tiny().iter().filter(|golden| golden.is_gguf()) {
+        compared += weights::equal_sampled(golden);
+    }
+    assert!(compared > 100, "only {compared} tensors compared");
 }
 
 #[test]

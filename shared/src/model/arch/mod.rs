@@ -3,6 +3,7 @@
 //! The [`Decoder`](super::Decoder) computes; an architecture says how its checkpoints are read: which
 //! fields hold its [`Config`], what its tensors are called, and what their numbers mean.
 
+mod gemma2;
 mod llama;
 
 use super::load::{GgufMetadata, HfConfig, LoadError};
@@ -10,7 +11,7 @@ use super::ops::{RopeConfig, RopeScaling};
 use super::{Activation, Config};
 
 /// All of them.
-pub const ARCHITECTURES: &[Architecture] = &[llama::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[gemma2::ARCHITECTURE, llama::ARCHITECTURE];
 
 /// How checkpoints of one architecture are read.
 pub struct Architecture {

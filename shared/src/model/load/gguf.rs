@@ -118,6 +118,11 @@ impl GgufMetadata {
         self.list(field, "whole numbers", whole)
     }
 
+    /// A list of real numbers that must be there.
+    pub fn reals(&self, field: &str) -> Result<Vec<f32>, LoadError> {
+        self.list(field, "finite numbers", |value| value.to_f32().ok().filter(|real| real.is_finite()))
+    }
+
     fn list<'a, T>(
         &'a self,
         field: &str,

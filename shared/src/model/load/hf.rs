@@ -43,6 +43,26 @@ impl HfConfig {
         real(&self.value, field)
     }
 
+    /// A real number, or what holds where the file is silent; an explicit `null` means that there
+    /// is none.
+    pub fn f64_unless_null(&self, field: &str, default: f64) -> Result<Option<f64>, LoadError> {
+        match self.value.get(field) {
+            None => Ok(Some(default)),
+            Some(Value::Null) => Ok(None),
+            Some(_) => real(&self.value, field).map(Some),
+        }
+    }
+
+    /// A list of texts, where the file has it.
+    pub fn texts(&self, field: &str) -> Result<Option<Vec<&str>>, LoadError> {
+        if !self.is_set(field) {
+            return Ok(None);
+        }
+        let list = self.value[field].as_array();
+        let texts = list.and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+        texts.map(Some).ok_or_else(|| wrong(field, "expected a list of texts"))
+    }
+
     /// A switch, or what holds where the file is silent.
     pub fn bool_or(&self, field: &str, default: bool) -> Result<bool, LoadError> {
         match self.value.get(field) {
