@@ -37,6 +37,7 @@ use forward::Pass;
 use head::Head;
 use matrix::Weight;
 use rope::Rope;
+use std::ops::Range;
 
 /// Why there is no result.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -110,7 +111,7 @@ pub struct Engine {
 pub struct Gradient {
     /// Scores of all targets, segment after segment.
     pub scores: Vec<TokenScore>,
-    /// `d(Σ weights · nll) / d embeddings` of the asked segment, `(positions, hidden)`, before any
+    /// `d(Σ weights · nll) / d embeddings` of the asked segments, `(positions, hidden)`, before any
     /// embedding scale.
     pub embeds: Vec<f32>,
 }
@@ -155,18 +156,18 @@ impl Engine {
     }
 
     /// Scores every target, and the gradient of `Σ weights · nll` with respect to the embeddings of
-    /// segment `wrt`. `weights` has one value a target.
+    /// segments `wrt`. `weights` has one value a target.
     ///
     /// # Errors
     /// As for [`Engine::score`].
     ///
     /// # Panics
-    /// Where `wrt` is no segment or the number of weights is not that of the targets.
+    /// Where `wrt` is empty or holds no segment, or the number of weights is not that of the targets.
     pub fn gradient(
         &self,
         segments: &[Segment<'_>],
         weights: &[f32],
-        wrt: usize,
+        wrt: Range<usize>,
         precision: Precision,
         workspace: &mut Workspace,
     ) -> Result<Gradient, EngineError> {
@@ -179,7 +180,8 @@ impl Engine {
         let logits = &mut workspace.logits;
         let scores = self.head(precision).score_with_gradient(hidden, &targets, weights, logits, &mut d_hidden);
         let rope = Rope::new(&self.shape, layout.positions());
-        let rows = layout.segments[wrt].row..layout.segments[wrt].row + layout.segments[wrt].len;
+        let wanted = &layout.segments[wrt];
+        let rows = wanted[0].row..wanted[0].row + wanted.iter().map(|place| place.len).sum::<usize>();
         let embeds = self.pass(&layout, &rope, precision).backward(&d_hidden, workspace, rows);
         Ok(Gradient { scores, embeds })
     }
@@ -204,6 +206,27 @@ impl Engine {
         let weight = Weight::new(&self.weights.embed_tokens, vocab, width);
         matrix::linear(&mut products, false, rows, weight, Precision::F32);
         products
+    }
+
+    /// Runs the linear layers on `rows` rows and nothing else, for measurements.
+    pub fn multiply_layers(&self, rows: usize, precision: Precision, workspace: &mut Workspace) {
+        let (hidden, intermediate) = (self.shape.hidden_size, self.shape.intermediate_size);
+        let (qkv_width, width) = (self.shape.qkv_width(), self.shape.query_width());
+        let Workspace { x, qkv, attended, gate_up, activated, .. } = workspace;
+        let (x, qkv) = (workspace::sized(x, rows * hidden), workspace::sized(qkv, rows * qkv_width));
+        let attended = workspace::sized(attended, rows * width);
+        let gate_up = workspace::sized(gate_up, rows * 2 * intermediate);
+        let activated = workspace::sized(activated, rows * intermediate);
+        // Values that a pass could leave; subnormal ones would be slow on some CPUs.
+        for buffer in [&mut *x, &mut *attended, &mut *activated] {
+            buffer.fill(0.5);
+        }
+        for layer in &self.weights.layers {
+            matrix::linear(qkv, false, x, Weight::new(&layer.qkv_proj, qkv_width, hidden), precision);
+            matrix::linear(gate_up, false, x, Weight::new(&layer.gate_up_proj, 2 * intermediate, hidden), precision);
+            matrix::linear(x, false, attended, Weight::new(&layer.o_proj, hidden, width), precision);
+            matrix::linear(x, false, activated, Weight::new(&layer.down_proj, hidden, intermediate), precision);
+        }
     }
 
     /// Runs the layers; the residual stream is in the workspace afterwards. `caches`, one a segment,
@@ -249,4 +272,13 @@ impl Engine {
     fn final_norm(&self, x: &[f32], out: &mut [f32]) {
         elementwise::rms_norm(x, &self.weights.norm, self.shape.rms_norm_eps, out);
     }
+}
+
+/// Seconds that one product of two square matrices takes, for measurements.
+pub fn multiply_squares(size: usize, precision: Precision) -> f64 {
+    let (x, w) = (vec![0.5; size * size], vec![0.25; size * size]);
+    let mut out = vec![0.0; size * size];
+    let start = std::time::Instant::now();
+    matrix::linear(&mut out, false, &x, Weight::new(&w, size, size), precision);
+    start.elapsed().as_secs_f64()
 }

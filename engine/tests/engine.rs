@@ -114,13 +114,11 @@ fn shared_beginnings_change_nothing() {
         let targets = [random.ids(4, vocab), random.ids(3, vocab)];
         let cache = engine.cache(None, &chat, &mut Workspace::default()).unwrap();
         assert_eq!(cache.positions(), 3);
-        let mut forest =
-            vec![Segment { parent: Parent::Cache(&cache), input: Input::Ids(&prefix), targets: &[] }];
+        let mut forest = vec![Segment { parent: Parent::Cache(&cache), input: Input::Ids(&prefix), targets: &[] }];
         for (suffix, targets) in suffixes.iter().zip(&targets) {
             forest.push(Segment { parent: Parent::Segment(0), input: Input::Ids(suffix), targets });
         }
-        let whole: Vec<Vec<u32>> =
-            suffixes.iter().map(|suffix| [&chat[..], &prefix, suffix].concat()).collect();
+        let whole: Vec<Vec<u32>> = suffixes.iter().map(|suffix| [&chat[..], &prefix, suffix].concat()).collect();
         let flat: Vec<TokenScore> =
             whole.iter().zip(&targets).flat_map(|(ids, targets)| score(&engine, &[alone(ids, targets)])).collect();
         close(&score(&engine, &forest), &flat, 1e-5);
@@ -140,7 +138,8 @@ fn gradients_are_slopes() {
         let weights = [0.3, 0.1, 0.1, 0.1, 0.05, 0.05, 0.1, 0.1, 0.1];
         let cache = engine.cache(None, &before, &mut Workspace::default()).unwrap();
         let forest = |prefix: &[f32], run: &dyn Fn(&[Segment<'_>]) -> f64| {
-            let mut forest = vec![Segment { parent: Parent::Cache(&cache), input: Input::Embeds(prefix), targets: &[] }];
+            let mut forest =
+                vec![Segment { parent: Parent::Cache(&cache), input: Input::Embeds(prefix), targets: &[] }];
             for (suffix, targets) in suffixes.iter().zip(&targets) {
                 forest.push(Segment { parent: Parent::Segment(0), input: Input::Ids(suffix), targets });
             }
@@ -153,7 +152,7 @@ fn gradients_are_slopes() {
         };
         let gradient = std::cell::RefCell::new(Vec::new());
         let from_gradient = forest(&prefix, &|forest| {
-            let result = engine.gradient(forest, &weights, 0, Precision::F32, &mut Workspace::default()).unwrap();
+            let result = engine.gradient(forest, &weights, 0..1, Precision::F32, &mut Workspace::default()).unwrap();
             *gradient.borrow_mut() = result.embeds;
             result.scores.iter().zip(weights).map(|(s, w)| f64::from(s.nll) * f64::from(w)).sum()
         });
@@ -238,14 +237,13 @@ fn any_number_of_threads_gives_the_same_bytes() {
     for engine in engines() {
         let mut random = Random(10);
         let vocab = engine.shape().vocab_size;
-        let all: Vec<(Vec<u32>, Vec<u32>)> =
-            (0..23).map(|_| (random.ids(40, vocab), random.ids(30, vocab))).collect();
+        let all: Vec<(Vec<u32>, Vec<u32>)> = (0..23).map(|_| (random.ids(40, vocab), random.ids(30, vocab))).collect();
         let segments: Vec<Segment<'_>> = all.iter().map(|(ids, targets)| alone(ids, targets)).collect();
         let weights = vec![0.01; 23 * 30];
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut workspace = Workspace::default();
-            pool.install(|| engine.gradient(&segments, &weights, 3, Precision::F32, &mut workspace).unwrap())
+            pool.install(|| engine.gradient(&segments, &weights, 3..5, Precision::F32, &mut workspace).unwrap())
         };
         let one = run(1);
         for threads in [2, 3, 8] {
@@ -276,12 +274,12 @@ fn a_workspace_carries_nothing_over() {
         let targets = random.ids(5, vocab);
         let mut workspace = Workspace::default();
         let fresh = engine
-            .gradient(&[alone(&short, &targets)], &[0.2; 5], 0, Precision::F32, &mut Workspace::default())
+            .gradient(&[alone(&short, &targets)], &[0.2; 5], 0..1, Precision::F32, &mut Workspace::default())
             .unwrap();
-        engine.gradient(&[alone(&long, &targets)], &[0.2; 5], 0, Precision::F32, &mut workspace).unwrap();
+        engine.gradient(&[alone(&long, &targets)], &[0.2; 5], 0..1, Precision::F32, &mut workspace).unwrap();
         assert!(workspace.bytes() > 0);
         let reused =
-            engine.gradient(&[alone(&short, &targets)], &[0.2; 5], 0, Precision::F32, &mut workspace).unwrap();
+            engine.gradient(&[alone(&short, &targets)], &[0.2; 5], 0..1, Precision::F32, &mut workspace).unwrap();
         assert_eq!(reused, fresh);
     }
 }

@@ -1,9 +1,11 @@
 //! The worker: finds steering prefixes on this machine, and serves them to browsers.
 
 pub mod backend;
+pub mod bench;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod cli;
+pub mod forest;
 pub mod job;
 pub mod models;
 pub mod objective;

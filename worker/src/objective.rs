@@ -4,6 +4,7 @@
 //! candidates are batched together, without padding between them.
 
 use crate::backend::{Backend, BackendError, Input, Precision, Segment};
+use crate::forest::Forest;
 use candle_core::Tensor;
 use shared::metrics::{token_weight, weighted_ce};
 use shared::spec::Split;
@@ -168,17 +169,12 @@ impl Objective {
         for batch in batches(&pairs, rows) {
             self.check()?;
             let pairs = &pairs[batch];
-            let mut forest = Vec::with_capacity(2 * pairs.len());
-            let mut parent = None;
-            for (at, &(prefix, suffix)) in pairs.iter().enumerate() {
-                if at == 0 || pairs[at - 1].0 != prefix {
-                    parent = prefixes[prefix].segment().map(|segment| {
-                        forest.push(segment);
-                        forest.len() - 1
-                    });
-                }
+            let (first, last) = (pairs[0].0, pairs[pairs.len() - 1].0);
+            let Forest { segments: mut forest, ends } = lay_out(&prefixes[first..=last]);
+            for &(prefix, suffix) in pairs {
                 let input = if prefixes[prefix].is_none() { &inputs_none[suffix] } else { &inputs[suffix] };
-                forest.push(Segment { parent, input: Input::Ids(input), targets: self.targets(indices[suffix]) });
+                let targets = self.targets(indices[suffix]);
+                forest.push(Segment { parent: ends[prefix - first], input: Input::Ids(input), targets });
             }
             let mut values = self.backend.score(&forest, precision)?.into_iter().map(|score| score.nll);
             for &(prefix, suffix) in pairs {
@@ -215,7 +211,7 @@ impl Objective {
             }));
             let weights: Vec<f32> =
                 batch.clone().flat_map(|at| self.token_weights(indices[at], total_weight)).collect();
-            let part = self.backend.gradient(&forest, &weights, 0, Precision::F32)?;
+            let part = self.backend.gradient(&forest, &weights, 0..1, Precision::F32)?;
             ce += part.nll.iter().zip(&weights).map(|(&nll, &w)| f64::from(nll) * f64::from(w)).sum::<f64>();
             gradient = (gradient + part.embeds)?;
             self.evaluations.fetch_add(batch.len() as u64, Ordering::Relaxed);
@@ -266,15 +262,25 @@ impl PrefixInput {
             PrefixInput::Soft(embeds) => embeds.dims()[0],
         }
     }
+}
 
-    fn segment(&self) -> Option<Segment<'_>> {
-        let input = match self {
-            PrefixInput::None => return None,
-            PrefixInput::Ids(ids) => Input::Ids(ids),
-            PrefixInput::Soft(embeds) => Input::Embeds(embeds),
-        };
-        Some(Segment { parent: None, input, targets: &[] })
+/// Segments of some prefixes; the discrete ones share what they have in common.
+fn lay_out(prefixes: &[PrefixInput]) -> Forest<'_> {
+    let ids: Vec<&[u32]> = prefixes
+        .iter()
+        .map(|prefix| match prefix {
+            PrefixInput::Ids(ids) => &ids[..],
+            PrefixInput::None | PrefixInput::Soft(_) => &[],
+        })
+        .collect();
+    let mut forest = Forest::new(&ids);
+    for (prefix, end) in prefixes.iter().zip(&mut forest.ends) {
+        if let PrefixInput::Soft(embeds) = prefix {
+            *end = Some(forest.segments.len());
+            forest.segments.push(Segment { parent: None, input: Input::Embeds(embeds), targets: &[] });
+        }
     }
+    forest
 }
 
 /// Cuts a list into batches of at most [`MAX_BATCH_POSITIONS`] positions, at least one item each.

@@ -87,7 +87,7 @@ fn gradients_equal_those_of_transformers() {
             let weights: Vec<f32> = (0..case.targets().len()).map(|t| (weight(t) / total) as f32).collect();
             let embeds = backend.embed(&case.ids[case.prefix()]).unwrap();
             let segments = forest(case, Input::Embeds(&embeds));
-            let gradient = backend.gradient(&segments, &weights, 0, Precision::F32).unwrap();
+            let gradient = backend.gradient(&segments, &weights, 0..1, Precision::F32).unwrap();
             close(what, &gradient.nll, &case.nll, LOSS_TOLERANCE);
             let error = relative_error(&gradient.embeds, expected);
             assert!(error < GRADIENT_TOLERANCE, "{what}, case {}: relative error {error}", case.id);

@@ -1,10 +1,12 @@
 //! The reference model behind the trait: every sequence on its own, padded into one batch.
 
 use super::{Backend, BackendError, Gradient, Input, Precision, Segment, TokenScore};
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor, Var};
 use shared::model::decode::{DecodeOptions, greedy};
 use shared::model::score::{nll_and_argmax, nll_with_surrogate};
 use shared::model::{Config, Decoder, Past};
+use std::ops::Range;
+use std::time::Instant;
 
 /// The reference model on its device.
 pub struct CandleBackend {
@@ -30,18 +32,12 @@ impl CandleBackend {
         self.begun.as_ref()
     }
 
-    /// Embeddings of every segment, the one at `free` given.
-    fn segment_embeds(
-        &self,
-        segments: &[Segment<'_>],
-        free: Option<(usize, &Tensor)>,
-    ) -> candle_core::Result<Vec<Tensor>> {
-        let embed = |(index, segment): (usize, &Segment<'_>)| match (free, segment.input) {
-            (Some((at, embeds)), _) if at == index => Ok(embeds.clone()),
-            (_, Input::Ids(ids)) => self.model.embed(ids),
-            (_, Input::Embeds(embeds)) => embeds.to_device(self.model.device()),
+    fn segment_embeds(&self, segments: &[Segment<'_>]) -> candle_core::Result<Vec<Tensor>> {
+        let embed = |segment: &Segment<'_>| match segment.input {
+            Input::Ids(ids) => self.model.embed(ids),
+            Input::Embeds(embeds) => embeds.to_device(self.model.device()),
         };
-        segments.iter().enumerate().map(embed).collect()
+        segments.iter().map(embed).collect()
     }
 
     /// Every segment with targets, with all that comes before it.
@@ -109,7 +105,7 @@ impl Backend for CandleBackend {
         if targets.is_empty() {
             return Ok(Vec::new());
         }
-        let batch = self.batch(segments, &self.segment_embeds(segments, None)?)?;
+        let batch = self.batch(segments, &self.segment_embeds(segments)?)?;
         let (nll, argmax) = nll_and_argmax(&self.model, &self.hidden(&batch)?, &targets)?;
         Ok(nll.into_iter().zip(argmax).map(|(nll, argmax)| TokenScore { nll, argmax }).collect())
     }
@@ -118,18 +114,22 @@ impl Backend for CandleBackend {
         &self,
         segments: &[Segment<'_>],
         weights: &[f32],
-        wrt: usize,
+        wrt: Range<usize>,
         _: Precision,
     ) -> Result<Gradient, BackendError> {
-        let leaf = Var::from_tensor(&self.segment_embeds(&segments[wrt..=wrt], None)?[0])?;
-        let embeds = self.segment_embeds(segments, Some((wrt, leaf.as_tensor())))?;
+        let leaves = self.segment_embeds(&segments[wrt.clone()])?;
+        let leaves = leaves.iter().map(Var::from_tensor).collect::<Result<Vec<_>, _>>()?;
+        let mut embeds = self.segment_embeds(segments)?;
+        for (embeds, leaf) in embeds[wrt].iter_mut().zip(&leaves) {
+            *embeds = leaf.as_tensor().clone();
+        }
         let targets = targets(segments);
         let hidden = self.hidden(&self.batch(segments, &embeds)?)?;
         let (nll, surrogate) = nll_with_surrogate(&self.model, &hidden, &targets, weights)?;
         let gradients = surrogate.backward()?;
-        let gradient = gradients.get(&leaf);
-        let gradient = gradient.ok_or_else(|| candle_core::Error::Msg("no gradient reached the prefix".into()))?;
-        Ok(Gradient { nll, embeds: gradient.to_device(&Device::Cpu)? })
+        let lost = || candle_core::Error::Msg("no gradient reached the embeddings".into());
+        let parts = leaves.iter().map(|leaf| gradients.get(leaf).ok_or_else(lost)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Gradient { nll, embeds: Tensor::cat(&parts, 0)?.to_device(&Device::Cpu)? })
     }
 
     fn greedy(
@@ -141,5 +141,25 @@ impl Backend for CandleBackend {
     ) -> Result<Vec<Vec<u32>>, BackendError> {
         let options = DecodeOptions { max_tokens, stop_ids };
         Ok(greedy(&self.model, self.past(), prompts, &options, on_token)?)
+    }
+
+    fn multiply_layers(&self, rows: usize, _: Precision) -> Result<(), BackendError> {
+        let ones = |width: usize| Tensor::ones((rows, width), DType::F32, self.model.device());
+        for layer in &self.model.layers {
+            let matrices = [&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj];
+            for matrix in matrices.into_iter().chain([&layer.gate_proj, &layer.up_proj, &layer.down_proj]) {
+                ones(matrix.dim(1)?)?.matmul(&matrix.t()?)?;
+            }
+        }
+        Ok(self.model.device().synchronize()?)
+    }
+
+    fn multiply_squares(&self, size: usize, _: Precision) -> Result<f64, BackendError> {
+        let x = Tensor::ones((size, size), DType::F32, self.model.device())?;
+        self.model.device().synchronize()?;
+        let start = Instant::now();
+        x.matmul(&x.t()?)?;
+        self.model.device().synchronize()?;
+        Ok(start.elapsed().as_secs_f64())
     }
 }

@@ -4,6 +4,7 @@ use super::{Backend, BackendError, Gradient, Input, Precision, Segment, TokenSco
 use candle_core::{D, Device, Tensor};
 use engine::{Cache, DecodeOptions, Engine, LayerWeights, Parent, Shape, Weights, Workspace};
 use shared::model::{Activation, Config, Decoder, Layer};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The fast engine, with its buffers.
@@ -115,7 +116,7 @@ impl Backend for CpuBackend {
         &self,
         segments: &[Segment<'_>],
         weights: &[f32],
-        wrt: usize,
+        wrt: Range<usize>,
         precision: Precision,
     ) -> Result<Gradient, BackendError> {
         let gradient = self.with_segments(segments, |segments| {
@@ -134,6 +135,15 @@ impl Backend for CpuBackend {
     ) -> Result<Vec<Vec<u32>>, BackendError> {
         let options = DecodeOptions { max_tokens, stop_ids };
         Ok(self.engine.greedy(self.begun.as_ref(), prompts, options, &mut self.workspace(), on_token)?)
+    }
+
+    fn multiply_layers(&self, rows: usize, precision: Precision) -> Result<(), BackendError> {
+        self.engine.multiply_layers(rows, precision, &mut self.workspace());
+        Ok(())
+    }
+
+    fn multiply_squares(&self, size: usize, precision: Precision) -> Result<f64, BackendError> {
+        Ok(engine::multiply_squares(size, precision))
     }
 }
 

@@ -12,6 +12,7 @@ pub use engine::{Precision, TokenScore};
 
 use candle_core::{Device, Tensor};
 use shared::model::{Config, Decoder};
+use std::ops::Range;
 
 /// Why the model gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,7 @@ pub enum Input<'a> {
 pub struct Gradient {
     /// Negative log-likelihood of every target, segment after segment, in nats.
     pub nll: Vec<f32>,
-    /// `d(Σ weights · nll) / d embeddings` of the asked segment, `(positions, hidden)`, on the CPU.
+    /// `d(Σ weights · nll) / d embeddings` of the asked segments, `(positions, hidden)`, on the CPU.
     pub embeds: Tensor,
 }
 
@@ -75,12 +76,12 @@ pub trait Backend: Send + Sync {
     fn score(&self, segments: &[Segment<'_>], precision: Precision) -> Result<Vec<TokenScore>, BackendError>;
 
     /// Scores every target, and the gradient of `Σ weights · nll` (one weight a target) with respect to
-    /// the embeddings of segment `wrt`.
+    /// the embeddings of segments `wrt`, which are not empty.
     fn gradient(
         &self,
         segments: &[Segment<'_>],
         weights: &[f32],
-        wrt: usize,
+        wrt: Range<usize>,
         precision: Precision,
     ) -> Result<Gradient, BackendError>;
 
@@ -93,6 +94,12 @@ pub trait Backend: Send + Sync {
         stop_ids: &[u32],
         on_token: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<Vec<u32>>, BackendError>;
+
+    /// Runs the linear layers on `rows` rows and nothing else, for measurements.
+    fn multiply_layers(&self, rows: usize, precision: Precision) -> Result<(), BackendError>;
+
+    /// Seconds that one product of two square matrices takes, for measurements.
+    fn multiply_squares(&self, size: usize, precision: Precision) -> Result<f64, BackendError>;
 }
 
 /// The fastest backend for the device that the model lies on.

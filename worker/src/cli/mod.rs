@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 bad input.
 
+mod bench;
 mod check;
 mod job;
 mod models;
@@ -35,6 +36,8 @@ enum Command {
     Score(score::ScoreArgs),
     /// Says whether a text is unlike a reference prefix, rule by rule.
     Check(check::CheckArgs),
+    /// Measures what the engine's work costs on this machine.
+    Bench(bench::BenchArgs),
     /// Lists, fetches and verifies models.
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Score(args) => score::score(args),
         Command::Check(args) => check::check(args),
+        Command::Bench(args) => bench::bench(args),
         Command::Models(command) => models::models(command),
         Command::Job => job::job(),
     };

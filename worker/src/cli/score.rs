@@ -201,7 +201,7 @@ fn answer(
     let weights: Vec<f64> = (0..targets.len()).map(|t| token_weight(t, early_k, early_weight)).collect();
     let total: f64 = weights.iter().sum();
     let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / total) as f32).collect();
-    let gradient = model.gradient(&segments, &weights, 0, Precision::F32)?;
+    let gradient = model.gradient(&segments, &weights, 0..1, Precision::F32)?;
     // Embeddings that come after everything scored have no influence on it.
     let rows = gradient.embeds.pad_with_zeros(0, 0, sequence.ids.len() - input.len())?;
     let prefix = rows.narrow(0, sequence.prefix.start, sequence.prefix.len())?.contiguous()?;
