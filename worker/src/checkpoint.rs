@@ -6,8 +6,6 @@ use candle_core::Device;
 use shared::event::ErrorBody;
 use shared::model::load::{self, LoadError, Loaded};
 use shared::tokens::TokenizerBundle;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// Why a model could not be had.
@@ -48,8 +46,8 @@ impl From<CheckpointError> for ErrorBody {
 pub enum Checkpoint {
     /// A GGUF file, with the SHA-256 that the list pins for it.
     Gguf(PathBuf, Option<String>),
-    /// A directory in Hugging Face layout.
-    Directory(PathBuf),
+    /// A directory in Hugging Face layout, with the SHA-256 that the list gives for its files.
+    Directory(PathBuf, Option<String>),
 }
 
 impl Checkpoint {
@@ -57,13 +55,14 @@ impl Checkpoint {
     pub fn find(name: &str, models: &ModelStore) -> Result<Self, CheckpointError> {
         let entries = models.entries();
         if let Some(entry) = entries.iter().find(|entry| entry.name == name) {
-            // The pinned hash is checked before a byte of the file is believed.
-            models.verify(name)?;
-            return Ok(Checkpoint::Gguf(models.path(name)?, Some(entry.sha256.clone())));
+            // The pinned hashes are checked before a byte of the files is believed.
+            let path = models.verify(name)?.path;
+            let sha256 = Some(entry.sha256.clone());
+            return Ok(if path.is_dir() { Self::Directory(path, sha256) } else { Self::Gguf(path, sha256) });
         }
         let path = Path::new(name);
         if path.is_dir() {
-            Ok(Checkpoint::Directory(path.to_owned()))
+            Ok(Checkpoint::Directory(path.to_owned(), None))
         } else if path.is_file() {
             Ok(Checkpoint::Gguf(path.to_owned(), None))
         } else {
@@ -75,31 +74,23 @@ impl Checkpoint {
     /// Loads model and tokenizer.
     pub fn load(&self, device: &Device) -> Result<Loaded, CheckpointError> {
         match self {
-            Checkpoint::Gguf(path, _) => Ok(load::gguf(&mut open(path)?, &path.display().to_string(), device)?),
-            Checkpoint::Directory(path) => Ok(load::hf_directory(path, device)?),
+            Checkpoint::Gguf(path, _) => Ok(load::gguf_file(path, device)?),
+            Checkpoint::Directory(path, _) => Ok(load::hf_directory(path, device)?),
         }
     }
 
     /// Loads only the tokenizer.
     pub fn tokenizer(&self) -> Result<Option<TokenizerBundle>, CheckpointError> {
         match self {
-            Checkpoint::Gguf(path, _) => {
-                Ok(load::gguf_tokenizer_bundle(&mut open(path)?, &path.display().to_string())?)
-            }
-            Checkpoint::Directory(path) => Ok(load::hf_tokenizer_bundle(path)?),
+            Checkpoint::Gguf(path, _) => Ok(load::gguf_file_tokenizer_bundle(path)?),
+            Checkpoint::Directory(path, _) => Ok(load::hf_tokenizer_bundle(path)?),
         }
     }
 
-    /// SHA-256 of the weights file, where the list pins one.
+    /// SHA-256 of the model's files, where the list pins it.
     pub fn sha256(&self) -> Option<String> {
         match self {
-            Checkpoint::Gguf(_, sha256) => sha256.clone(),
-            Checkpoint::Directory(_) => None,
+            Checkpoint::Gguf(_, sha256) | Checkpoint::Directory(_, sha256) => sha256.clone(),
         }
     }
-}
-
-fn open(path: &Path) -> Result<BufReader<File>, LoadError> {
-    let file = File::open(path).map_err(|source| LoadError::Io { file: path.display().to_string(), source })?;
-    Ok(BufReader::with_capacity(1 << 20, file))
 }

@@ -60,6 +60,13 @@ fn transpose(mut bytes: Vec<u8>, tensor: &str) -> Vec<u8> {
     bytes
 }
 
+/// Overwrites the outer dimension of a matrix.
+fn set_rows(mut bytes: Vec<u8>, tensor: &str, rows: u64) -> Vec<u8> {
+    let at = find(&bytes, tensor.as_bytes()) + tensor.len() + 12;
+    bytes[at..at + 8].copy_from_slice(&rows.to_le_bytes());
+    bytes
+}
+
 /// Overwrites the first value of an f32 tensor.
 fn poison(mut bytes: Vec<u8>, tensor: &str, value: f32) -> Vec<u8> {
     let content = Content::read(&mut Cursor::new(&bytes)).unwrap();
@@ -181,6 +188,25 @@ fn every_damage_is_named() {
         "stop token outside the vocabulary",
         set_number(with_tokenizer(), "tokenizer.ggml.eos_token_id", u32(300)),
         &["tokenizer.ggml.eos_token_id", "300"],
+    );
+    let gemma = || bytes("gguf-gemma2-f32");
+    row("no window", set_number(gemma(), "gemma2.attention.sliding_window", u32(0)), &["sliding_window", "found 0"]);
+    row(
+        "soft-cap of zero",
+        set_number(gemma(), "gemma2.final_logit_softcapping", 0_f32.to_le_bytes()),
+        &["final_logit_softcapping", "0"],
+    );
+    row(
+        "missing norm",
+        swap(gemma(), "blk.2.post_ffw_norm.weight", "blk.2.post_ffx_norm.weight"),
+        &["blk.2.post_ffw_norm.weight", "missing"],
+    );
+    let with_freqs = || bytes("gguf-rope-freqs");
+    row("rope factor of zero", poison(with_freqs(), "rope_freqs.weight", 0.0), &["rope_freqs.weight", "0"]);
+    row(
+        "a tokenizer larger than the embedding",
+        set_rows(with_tokenizer(), "token_embd.weight", 299),
+        &["300 tokens", "expected 299", "vocab_size"],
     );
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }

@@ -1,7 +1,7 @@
 //! Hugging Face directories that are not what they should be.
 
 use crate::goldens::{named, refused};
-use candle_core::{Device, Tensor, safetensors};
+use candle_core::{DType, Device, Tensor, safetensors};
 use serde_json::{Value, json};
 use shared::model::load::{LoadError, Loaded, hf_directory};
 use std::collections::HashMap;
@@ -61,6 +61,21 @@ impl Copy {
         let bytes = change(fs::read(&path).unwrap());
         fs::write(&path, bytes).unwrap();
         self
+    }
+
+    fn bytes_or_new(self, file: &str, content: &[u8]) -> Copy {
+        fs::write(self.file(file), content).unwrap();
+        self
+    }
+
+    /// A byte-level vocabulary of that many tokens, the last of them an added one.
+    fn tokenizer(self, tokens: usize) -> Copy {
+        let vocab: HashMap<String, usize> = (0..tokens - 1).map(|id| (format!("t{id}"), id)).collect();
+        let tokenizer = json!({
+            "added_tokens": [{"id": tokens - 1, "content": "<s>"}],
+            "model": {"type": "BPE", "vocab": vocab, "merges": []},
+        });
+        self.bytes_or_new("tokenizer.json", tokenizer.to_string().as_bytes())
     }
 
     fn without(self, file: &str) -> Copy {
@@ -137,7 +152,22 @@ fn every_damage_is_named() {
         }),
         &["model.layers.1.mlp.down_proj.bias"],
     );
-    row("not a number", plain().weights(|t| poison(t, embed, f32::NAN)), &[embed, "not finite"]);
+    row("not a number", plain().weights(|t| poison(t, embed, f32::NAN)), &[embed, "not finite", "NaN at element 0"]);
+    row(
+        "integers for weights",
+        plain().weights(|t| {
+            let integers = t["lm_head.weight"].to_dtype(DType::I64).unwrap();
+            t.insert("lm_head.weight".to_owned(), integers);
+        }),
+        &["lm_head.weight", "I64", "expected F32, F16 or BF16"],
+    );
+    row("a tokenizer too small", plain().tokenizer(130), &["130 tokens", "expected 131", "vocab_size"]);
+    row("a tokenizer too large", plain().tokenizer(132), &["132 tokens", "expected 131", "vocab_size"]);
+    row(
+        "a tokenizer without tokens",
+        plain().bytes_or_new("tokenizer.json", b"{}"),
+        &["tokenizer.json", "model.vocab"],
+    );
     row(
         "infinite",
         plain().weights(|t| poison(t, "model.norm.weight", f32::INFINITY)),

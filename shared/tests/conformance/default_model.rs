@@ -1,9 +1,9 @@
 //! The default model itself. Its file must have been fetched: a missing one fails these tests.
 
-use crate::goldens::{Golden, Subject, folder, load_gguf, max_difference};
+use crate::goldens::{Golden, Subject, folder, max_difference};
 use crate::{gradient, outputs, tokens};
-use candle_core::Tensor;
-use shared::model::load::Loaded;
+use candle_core::{Device, Tensor};
+use shared::model::load::{Loaded, gguf_file};
 use shared::tokens::PromptTokenizer;
 use std::env;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ fn loaded() -> &'static Loaded {
             "the default model is not at {}; fetch it with `cargo run --package steerage -- models fetch`",
             path.display()
         );
-        load_gguf(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        gguf_file(&path, &Device::Cpu).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     })
 }
 

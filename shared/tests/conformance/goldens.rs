@@ -3,11 +3,10 @@
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use shared::model::Decoder;
-use shared::model::load::{LoadError, Loaded, gguf, hf_directory};
+use shared::model::load::{LoadError, Loaded, gguf_file, hf_directory};
 use shared::tokens::PromptTokenizer;
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -128,7 +127,7 @@ impl Golden {
 
     pub fn load(&self) -> Loaded {
         let path = self.path();
-        let loaded = if self.is_gguf() { load_gguf(&path) } else { hf_directory(&path, &Device::Cpu) };
+        let loaded = if self.is_gguf() { gguf_file(&path, &Device::Cpu) } else { hf_directory(&path, &Device::Cpu) };
         loaded.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
@@ -141,11 +140,6 @@ impl Golden {
     pub fn tensor(&self, case: &Case, what: &str) -> Option<&Tensor> {
         self.tensors.get(&format!("{}.{what}", case.id))
     }
-}
-
-pub fn load_gguf(path: &Path) -> Result<Loaded, LoadError> {
-    let mut file = BufReader::new(File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
-    gguf(&mut file, &path.file_name().unwrap().to_string_lossy(), &Device::Cpu)
 }
 
 pub fn folder() -> PathBuf {

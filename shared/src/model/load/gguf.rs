@@ -3,7 +3,8 @@
 //! Format: `docs/gguf.md` of the ggml project. Quantised tensors are dequantised to f32.
 
 use super::config::checked_config;
-use super::weights::{Wanted, Weights, checked, decoder, refuse_leftover};
+use super::mapped::map;
+use super::weights::{Wanted, Weights, check_tokenizer, checked, decoder, refuse_leftover};
 use super::{LoadError, Loaded, gguf_tokenizer, reason};
 use crate::model::arch::{ARCHITECTURES, Architecture, GgufRows, names};
 use crate::model::ops::RopeScaling;
@@ -11,7 +12,8 @@ use crate::tokens::TokenizerBundle;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeSet;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
 
 /// The header of a GGUF file.
 pub struct GgufMetadata {
@@ -158,12 +160,20 @@ fn wrong(field: &str, reason: String) -> LoadError {
     LoadError::Config { field: field.to_owned(), reason }
 }
 
-/// Loads a GGUF file; `file` is its name in errors.
+/// Loads a GGUF file, mapped into memory.
+pub fn gguf_file(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
+    gguf(&mut Cursor::new(&map(path)?[..]), &path.display().to_string(), device)
+}
+
+/// Loads a GGUF file from whatever holds its bytes; `file` is its name in errors.
 pub fn gguf<R: Read + Seek>(reader: &mut R, file: &str, device: &Device) -> Result<Loaded, LoadError> {
     let metadata = GgufMetadata::read(reader, file)?;
     let architecture = metadata.architecture()?;
     let mut config = checked_config((architecture.config_from_gguf)(&metadata)?)?;
     let tokenizer = gguf_tokenizer::bundle(&metadata)?;
+    if tokenizer.is_some() {
+        check_tokenizer(metadata.texts("tokenizer.ggml.tokens")?.len(), &config)?;
+    }
     let heads = (config.num_attention_heads, config.num_key_value_heads);
     let leftover = metadata.content.tensor_infos.keys().cloned().collect();
     let mut weights = GgufWeights { metadata: &metadata, reader, heads, device, leftover };
@@ -184,8 +194,9 @@ pub fn gguf<R: Read + Seek>(reader: &mut R, file: &str, device: &Device) -> Resu
 const ROPE_DIVISORS: &str = "rope_freqs.weight";
 
 /// Reads only the tokenizer and the chat template of a GGUF file.
-pub fn gguf_tokenizer_bundle<R: Read + Seek>(reader: &mut R, file: &str) -> Result<Option<TokenizerBundle>, LoadError> {
-    gguf_tokenizer::bundle(&GgufMetadata::read(reader, file)?)
+pub fn gguf_file_tokenizer_bundle(path: &Path) -> Result<Option<TokenizerBundle>, LoadError> {
+    let metadata = GgufMetadata::read(&mut Cursor::new(&map(path)?[..]), &path.display().to_string())?;
+    gguf_tokenizer::bundle(&metadata)
 }
 
 struct GgufWeights<'a, R> {

@@ -1,13 +1,15 @@
 //! Hugging Face directories: `config.json`, safetensors (one file or shards), `tokenizer.json`.
 
 use super::config::checked_config;
-use super::weights::{Wanted, Weights, checked, decoder, refuse_leftover};
+use super::mapped::map;
+use super::weights::{Wanted, Weights, check_tokenizer, checked, decoder, refuse_leftover};
 use super::{LoadError, Loaded, reason};
 use crate::model::arch::{ARCHITECTURES, Architecture, names};
 use crate::model::ops::RopeScaling;
 use crate::tokens::TokenizerBundle;
-use candle_core::safetensors::BufferedSafetensors;
-use candle_core::{Device, Tensor};
+use candle_core::safetensors::SliceSafetensors;
+use candle_core::{DType, Device, Tensor};
+use memmap2::Mmap;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -129,11 +131,15 @@ pub fn hf_directory(directory: &Path, device: &Device) -> Result<Loaded, LoadErr
     let architecture = find(&model_type)?;
     let config = HfConfig::new(value);
     let config = checked_config((architecture.config_from_hf)(&config)?)?;
-    let mut weights = HfWeights::open(directory, architecture.hf_norm_offset, device)?;
+    let tokenizer = hf_tokenizer_bundle(directory)?;
+    if let Some(tokenizer) = &tokenizer {
+        check_tokenizer(token_count(&tokenizer.tokenizer_json, directory)?, &config)?;
+    }
+    let shards = shards(directory)?;
+    let mut weights = HfWeights::open(&shards, architecture.hf_norm_offset, device)?;
     let tied = config.tie_word_embeddings;
     let model = decoder(config, architecture, &mut weights)?;
     refuse_leftover(weights.file_of.keys().filter(|name| !changes_nothing(name, tied)))?;
-    let tokenizer = hf_tokenizer_bundle(directory)?;
     Ok(Loaded { model, tokenizer, architecture: architecture.hf_model_type.to_owned() })
 }
 
@@ -183,8 +189,53 @@ pub fn hf_tokenizer_bundle(directory: &Path) -> Result<Option<TokenizerBundle>, 
     Ok(Some(TokenizerBundle { tokenizer_json, chat_template, bos_token, eos_token, stop_ids }))
 }
 
+/// How many ids a `tokenizer.json` gives out: one more than the largest.
+fn token_count(tokenizer_json: &str, directory: &Path) -> Result<usize, LoadError> {
+    let file = || directory.join("tokenizer.json").display().to_string();
+    let damaged = |reason: String| LoadError::Damaged { file: file(), reason };
+    let tokenizer: Value = serde_json::from_str(tokenizer_json).map_err(|error| damaged(error.to_string()))?;
+    let last_added = tokenizer["added_tokens"].as_array().into_iter().flatten().filter_map(|t| t["id"].as_u64()).max();
+    let last = match &tokenizer["model"]["vocab"] {
+        // Unigram vocabularies are lists, the others tables.
+        Value::Array(pieces) => pieces.len().checked_sub(1).map(|last| last as u64),
+        Value::Object(ids) => ids.values().filter_map(Value::as_u64).max(),
+        _ => return Err(damaged("it has no model.vocab".to_owned())),
+    };
+    Ok(last.max(last_added).map_or(0, |last| last as usize + 1))
+}
+
+/// A file of weights and its name.
+struct Shard {
+    file: String,
+    map: Mmap,
+}
+
+/// Maps every file that the index names, or the only one.
+fn shards(directory: &Path) -> Result<Vec<Shard>, LoadError> {
+    let index = directory.join("model.safetensors.index.json");
+    let mut names: Vec<String> = if index.exists() {
+        let index = read_json(&index)?;
+        let map = index["weight_map"].as_object().ok_or_else(|| wrong("weight_map", "missing"))?;
+        map.values().filter_map(Value::as_str).map(str::to_owned).collect()
+    } else {
+        vec!["model.safetensors".to_owned()]
+    };
+    names.sort();
+    names.dedup();
+    let shard = |name: String| {
+        let path = directory.join(&name);
+        let file = path.display().to_string();
+        // A shard lies beside its index; a name that leads elsewhere is no shard.
+        if Path::new(&name).components().count() != 1 || name.starts_with('.') {
+            return Err(LoadError::Damaged { file, reason: "the index names a file outside the directory".to_owned() });
+        }
+        Ok(Shard { file, map: map(&path)? })
+    };
+    names.into_iter().map(shard).collect()
+}
+
 struct HfWeights<'a> {
-    files: Vec<BufferedSafetensors>,
+    files: Vec<SliceSafetensors<'a>>,
     /// Tensors that nobody has taken yet.
     file_of: BTreeMap<String, usize>,
     /// Added to the weights of norms.
@@ -193,27 +244,11 @@ struct HfWeights<'a> {
 }
 
 impl<'a> HfWeights<'a> {
-    fn open(directory: &Path, norm_offset: f64, device: &'a Device) -> Result<Self, LoadError> {
-        let index = directory.join("model.safetensors.index.json");
-        let mut names: Vec<String> = if index.exists() {
-            let index = read_json(&index)?;
-            let map = index["weight_map"].as_object().ok_or_else(|| wrong("weight_map", "missing"))?;
-            map.values().filter_map(Value::as_str).map(str::to_owned).collect()
-        } else {
-            vec!["model.safetensors".to_owned()]
-        };
-        names.sort();
-        names.dedup();
+    fn open(shards: &'a [Shard], norm_offset: f64, device: &'a Device) -> Result<Self, LoadError> {
         let (mut files, mut file_of) = (Vec::new(), BTreeMap::new());
-        for name in names {
-            let path = directory.join(&name);
-            let damaged = |reason: String| LoadError::Damaged { file: path.display().to_string(), reason };
-            // A shard lies beside its index; a name that leads elsewhere is no shard.
-            if Path::new(&name).components().count() != 1 || name.starts_with('.') {
-                return Err(damaged("the index names a file outside the directory".to_owned()));
-            }
-            let bytes = std::fs::read(&path).map_err(|source| io(&path, source))?;
-            let file = BufferedSafetensors::new(bytes).map_err(|error| damaged(reason(&error)))?;
+        for shard in shards {
+            let file = SliceSafetensors::new(&shard.map)
+                .map_err(|error| LoadError::Damaged { file: shard.file.clone(), reason: reason(&error) })?;
             file_of.extend(file.tensors().into_iter().map(|(tensor, _)| (tensor, files.len())));
             files.push(file);
         }
@@ -225,12 +260,19 @@ impl Weights for HfWeights<'_> {
     fn take(&mut self, wanted: &Wanted) -> Result<Tensor, LoadError> {
         let name = &wanted.hf;
         let file = self.file_of.remove(name).ok_or_else(|| LoadError::MissingTensor { name: name.clone() })?;
-        let tensor = self.files[file].load(name, self.device);
-        let tensor = tensor.map_err(|error| LoadError::Tensor { name: name.clone(), reason: reason(&error) })?;
-        let tensor = checked(name, tensor, &wanted.shape)?;
+        let failed = |error| LoadError::Tensor { name: name.clone(), reason: reason(&error) };
+        let found = self.files[file].get(name).map_err(failed)?.dtype();
+        if !DType::try_from(found).is_ok_and(|dtype| WEIGHT_TYPES.contains(&dtype)) {
+            let (expected, found) = ("F32, F16 or BF16".to_owned(), format!("{found:?}"));
+            return Err(LoadError::WrongType { name: name.clone(), expected, found });
+        }
+        let tensor = checked(name, self.files[file].load(name, self.device).map_err(failed)?, &wanted.shape)?;
         Ok(if wanted.is_norm && self.norm_offset != 0.0 { (tensor + self.norm_offset)? } else { tensor })
     }
 }
+
+/// What weights are stored in; integers and 8-bit floats need scales that nothing here reads.
+const WEIGHT_TYPES: &[DType] = &[DType::F32, DType::F16, DType::BF16];
 
 fn read_text(file: &Path) -> Result<String, LoadError> {
     std::fs::read_to_string(file).map_err(|source| io(file, source))

@@ -7,9 +7,10 @@ mod config;
 mod gguf;
 mod gguf_tokenizer;
 mod hf;
+mod mapped;
 mod weights;
 
-pub use gguf::{GgufMetadata, gguf, gguf_tokenizer_bundle};
+pub use gguf::{GgufMetadata, gguf, gguf_file, gguf_file_tokenizer_bundle};
 pub use hf::{HfConfig, hf_directory, hf_tokenizer_bundle};
 
 use super::Decoder;
@@ -80,10 +81,32 @@ pub enum LoadError {
         found: Vec<usize>,
     },
     /// A tensor holds NaN or infinity.
-    #[error("tensor {name} holds a value that is not finite")]
+    #[error("tensor {name} holds a value that is not finite: {found} at element {index}")]
     NotFinite {
         /// The tensor.
         name: String,
+        /// The value.
+        found: f32,
+        /// Where, counted over the flattened tensor.
+        index: usize,
+    },
+    /// A tensor's numbers are of a kind that weights are not stored in.
+    #[error("tensor {name} holds {found}, expected {expected}")]
+    WrongType {
+        /// The tensor.
+        name: String,
+        /// What it could have held.
+        expected: String,
+        /// What it holds.
+        found: String,
+    },
+    /// Tokenizer and embedding do not belong together.
+    #[error("the tokenizer has {found} tokens, expected {expected}: the rows of the embedding (vocab_size)")]
+    WrongTokenizer {
+        /// Rows of the embedding.
+        expected: usize,
+        /// Tokens of the tokenizer.
+        found: usize,
     },
     /// candle refused.
     #[error("tensor {name}: {reason}")]

@@ -98,9 +98,25 @@ pub fn checked(name: &str, tensor: Tensor, expected: &[usize]) -> Result<Tensor,
     }
     let of_tensor = |error| LoadError::Tensor { name: name.to_owned(), reason: reason(&error) };
     let tensor = tensor.to_dtype(DType::F32).map_err(of_tensor)?;
-    // A sum over finite f32 in f32 can overflow only for values no network has.
+    // One pass over the memory tells almost always; a sum that overflows alone proves nothing.
     let sum = tensor.sum_all().and_then(|sum| sum.to_scalar::<f32>()).map_err(of_tensor)?;
-    if sum.is_finite() { Ok(tensor) } else { Err(LoadError::NotFinite { name: name.to_owned() }) }
+    if !sum.is_finite() {
+        let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(of_tensor)?;
+        if let Some((index, &found)) = values.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(LoadError::NotFinite { name: name.to_owned(), found, index });
+        }
+    }
+    Ok(tensor)
+}
+
+/// Refuses a tokenizer that lacks tokens which the model would propose, or has tokens which it
+/// could not look up.
+pub fn check_tokenizer(tokens: usize, config: &Config) -> Result<(), LoadError> {
+    if tokens == config.vocab_size {
+        Ok(())
+    } else {
+        Err(LoadError::WrongTokenizer { expected: config.vocab_size, found: tokens })
+    }
 }
 
 /// Refuses a checkpoint with a tensor that the architecture did not ask for, a bias say: to leave it
