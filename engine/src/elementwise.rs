@@ -91,6 +91,52 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     strands.iter().sum::<f32>() + rest
 }
 
+/// Products of up to four rows with one, `[a₀·b, …]`, each added up as in [`dot`].
+#[inline(always)]
+fn dots<const R: usize>(rows: [&[f32]; R], b: &[f32]) -> [f32; R] {
+    let mut strands = [[0.0f32; LANES]; R];
+    let whole = b.len() / LANES * LANES;
+    for (at, b) in b[..whole].chunks_exact(LANES).enumerate() {
+        for (strands, row) in strands.iter_mut().zip(rows) {
+            let a = &row[at * LANES..(at + 1) * LANES];
+            for lane in 0..LANES {
+                strands[lane] += a[lane] * b[lane];
+            }
+        }
+    }
+    let mut sums = [0.0; R];
+    for ((sum, strands), row) in sums.iter_mut().zip(&strands).zip(rows) {
+        let rest: f32 = row[whole..].iter().zip(&b[whole..]).map(|(a, b)| a * b).sum();
+        *sum = strands.iter().sum::<f32>() + rest;
+    }
+    sums
+}
+
+/// `x · Wᵀ` for a few rows, one column of the result after the other: every weight is read once, which
+/// is what the time goes into. `put(row, column, value)` takes the results.
+pub(crate) fn few_rows(x: &[f32], w: &[f32], k: usize, mut put: impl FnMut(usize, usize, f32)) {
+    wide(
+        #[inline(always)]
+        || {
+            for (column, w) in w.chunks_exact(k).enumerate() {
+                let mut fours = x.chunks_exact(4 * k);
+                let mut row = 0;
+                for four in &mut fours {
+                    let rows = [&four[..k], &four[k..2 * k], &four[2 * k..3 * k], &four[3 * k..]];
+                    for value in dots(rows, w) {
+                        put(row, column, value);
+                        row += 1;
+                    }
+                }
+                for x in fours.remainder().chunks_exact(k) {
+                    put(row, column, dot(x, w));
+                    row += 1;
+                }
+            }
+        },
+    );
+}
+
 /// `1 / sqrt(mean(x²) + eps)` of one row.
 #[inline(always)]
 fn inverse_rms(x: &[f32], eps: f32) -> f32 {

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::bf16;
+use crate::elementwise::few_rows;
 use crate::parallel::{Shared, tiles};
 
 /// What the operands of the linear layers are rounded to.
@@ -39,6 +40,12 @@ impl<'a> Weight<'a> {
 /// large enough that packing operands costs little beside multiplying them.
 const TILE: (usize, usize) = (384, 512);
 
+/// So few rows, as in decoding, cost the reading of the weights: packing them would cost more.
+const FEW_ROWS: usize = 16;
+
+/// Columns of one task then.
+const FEW_ROWS_COLUMNS: usize = 64;
+
 /// `out = x · Wᵀ`, or `out += x · Wᵀ`: `(rows, in) · (out, in)ᵀ → (rows, out)`.
 pub(crate) fn linear(out: &mut [f32], accumulate: bool, x: &[f32], w: Weight<'_>, precision: Precision) {
     let (k, n) = (w.in_features, w.out_features);
@@ -48,6 +55,15 @@ pub(crate) fn linear(out: &mut [f32], accumulate: bool, x: &[f32], w: Weight<'_>
         return bf16::linear(out, accumulate, x, w);
     }
     let out = Shared::new(out);
+    if rows <= FEW_ROWS {
+        return tiles((1, n), (1, FEW_ROWS_COLUMNS), |_, _, column, columns| {
+            few_rows(x, w.rows(column, columns).data, k, |row, at, value| {
+                // SAFETY: this task's columns, which lie inside `out`.
+                let out = unsafe { &mut *out.at(row * n + column + at) };
+                *out = if accumulate { *out + value } else { value };
+            });
+        });
+    }
     tiles((rows, n), TILE, |row, tile_rows, column, columns| {
         let (x, w) = (&x[row * k..(row + tile_rows) * k], w.rows(column, columns));
         // SAFETY: tiles are disjoint, and this one lies inside `out`.
