@@ -13,6 +13,8 @@ pub enum Ending {
     Linger,
     /// Reports that it failed.
     Fail,
+    /// Reports that the model's file is damaged, with its full path.
+    FailAtFile,
     /// Exits with status 3 and no last event.
     Exit,
     /// Dies by a signal.
@@ -32,10 +34,11 @@ pub enum Ending {
 }
 
 /// Every ending and its name in a spec.
-const ENDINGS: [(Ending, &str); 11] = [
+const ENDINGS: [(Ending, &str); 12] = [
     (Ending::Finish, "finish"),
     (Ending::Linger, "linger"),
     (Ending::Fail, "fail"),
+    (Ending::FailAtFile, "fail_at_file"),
     (Ending::Exit, "exit"),
     (Ending::Abort, "abort"),
     (Ending::Garbage, "garbage"),

@@ -142,6 +142,7 @@ async fn a_job_that_misbehaves_fails_its_run_and_no_other() -> Result<()> {
     let (_scratch, _worker, mut client) = worker().await?;
     for (ending, code, part) in [
         (Ending::Fail, "scripted", "script"),
+        (Ending::FailAtFile, "bad_model", "the model fake: weights.gguf is truncated"),
         (Ending::Exit, "job_died", "exit status 3"),
         (Ending::Abort, "job_died", "signal 6"),
         (Ending::Garbage, "bad_job_output", "not an event"),

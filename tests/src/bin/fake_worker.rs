@@ -104,6 +104,14 @@ fn end(ending: Ending, cancelled: &AtomicBool) -> Result<()> {
             wait_until(|| false)
         }
         Ending::Fail => emit(&Event::Failed { error: ErrorBody::new("scripted", "The script says so.") }),
+        Ending::FailAtFile => {
+            let cache = PathBuf::from(std::env::var_os("STEERAGE_CACHE_DIR").context("no cache folder")?);
+            let file = cache.join("models/fake/weights.gguf");
+            let error = ErrorBody::new("bad_model", format!("{} is truncated: found 7 bytes", file.display()))
+                .with_field("model")
+                .with_hint(format!("delete {} and fetch it again", file.display()));
+            emit(&Event::Failed { error })
+        }
         Ending::Exit => std::process::exit(3),
         Ending::Abort => std::process::abort(),
         Ending::Garbage => write_and_wait(b"panicked at /secret/path.rs\n"),

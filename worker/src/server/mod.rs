@@ -163,5 +163,6 @@ fn job_command(options: &ServeOptions) -> Result<JobCommand, ServeError> {
     };
     let mut env = vec![(OsString::from("STEERAGE_CACHE_DIR"), options.cache_dir.clone().into_os_string())];
     env.extend(options.job_env.iter().cloned());
-    Ok(JobCommand { command, env })
+    let private_folders = vec![options.cache_dir.clone(), options.data_dir.clone(), std::env::temp_dir()];
+    Ok(JobCommand { command, env, private_folders })
 }

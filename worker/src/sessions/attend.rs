@@ -2,8 +2,10 @@
 
 use super::lines::{Batch, End};
 use super::process::{JobCommand, JobProcess};
+use super::redact::Redactor;
 use crate::store::{NewEvent, Store, StoreError, Task};
 use shared::event::{ErrorBody, Event};
+use shared::spec::RunSpec;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -22,6 +24,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 pub struct Executor {
     store: Store,
     job: JobCommand,
+    redactor: Redactor,
     /// True once the worker is to end.
     shutdown: watch::Receiver<bool>,
 }
@@ -29,7 +32,8 @@ pub struct Executor {
 impl Executor {
     /// An executor of the runs in a log.
     pub fn new(store: Store, job: JobCommand, shutdown: watch::Receiver<bool>) -> Self {
-        Executor { store, job, shutdown }
+        let redactor = Redactor::new(&job.private_folders);
+        Executor { store, job, redactor, shutdown }
     }
 
     /// Works until the worker is to end; then the running job ends, and its run was interrupted.
@@ -129,7 +133,7 @@ impl Executor {
         let mut events = Vec::new();
         let mut wrong = None;
         for line in lines {
-            match parse(&line) {
+            match parse(&line).and_then(|event| self.for_clients(task, event)) {
                 Ok(event) => events.push(event),
                 Err(reason) => {
                     wrong = Some(reason);
@@ -154,6 +158,14 @@ impl Executor {
             (None, Some(End::Closed)) => Progress::Ended,
             (None, None) => Progress::Goes,
         }
+    }
+
+    /// A job's failure names files of this machine. The log keeps that; clients get less.
+    fn for_clients(&self, task: &Task, event: NewEvent) -> Result<NewEvent, String> {
+        let Event::Failed { error } = event.event() else { return Ok(event) };
+        tracing::warn!(run = task.run, %error, "the job failed");
+        let error = self.redactor.error(error, &model_of(task));
+        NewEvent::new(Event::Failed { error }).map_err(|error| error.to_string())
     }
 
     /// Waits for a job that is done to exit: the next one needs its memory.
@@ -182,6 +194,12 @@ enum Progress {
     Ended,
     /// It cannot go on; this is the last event.
     Broke(Event),
+}
+
+/// The model that a task asks for, as clients call it.
+fn model_of(task: &Task) -> String {
+    let spec: Option<RunSpec> = serde_json::from_str(&task.spec_json).ok();
+    spec.map(|spec| spec.model).unwrap_or_default()
 }
 
 fn parse(line: &str) -> Result<NewEvent, String> {

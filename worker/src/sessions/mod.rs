@@ -6,6 +6,7 @@
 mod attend;
 mod lines;
 mod process;
+mod redact;
 #[cfg(test)]
 mod tests;
 

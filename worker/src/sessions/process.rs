@@ -3,6 +3,7 @@
 use super::lines::{Batch, End, LineError, LineReader};
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,9 @@ pub struct JobCommand {
     pub command: Vec<OsString>,
     /// Environment variables on top of the worker's own.
     pub env: Vec<(OsString, OsString)>,
+    /// Folders that a job's errors are likely to name. Clients see no folder of this machine; those
+    /// with blanks in their names are found by this list.
+    pub private_folders: Vec<PathBuf>,
 }
 
 /// A running job. Dropped, it is killed.

@@ -29,7 +29,9 @@ impl Bench {
         let (stop, stopped) = watch::channel(false);
         let command = command.iter().map(OsString::from).collect();
         let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let executor = tokio::spawn(Executor::new(store.clone(), JobCommand { command, env }, stopped).run());
+        let executor = tokio::spawn(
+            Executor::new(store.clone(), JobCommand { command, env, private_folders: Vec::new() }, stopped).run(),
+        );
         Bench { store, stop, executor, _scratch: scratch }
     }
 
