@@ -113,20 +113,22 @@ pub fn Tokeniser() -> impl IntoView {
         Some(Loaded::Failed(error)) => {
             let model = state_model.clone();
             let hint = error.hint.map(|hint| format!(" {hint}"));
-            Some(view! {
-                <p class="field-error" data-testid="tokeniser-error">
-                    <ModelText text=error.message/> {hint} " "
-                    <button
-                        type="button"
-                        class="small"
-                        data-testid="tokeniser-retry"
-                        on:click=move |_| tokenizers.load(&model)
-                    >
-                        "Try again"
-                    </button>
-                </p>
-            }
-            .into_any())
+            Some(
+                view! {
+                    <p class="field-error" data-testid="tokeniser-error">
+                        <ModelText text=error.message/> {hint} " "
+                        <button
+                            type="button"
+                            class="small"
+                            data-testid="tokeniser-retry"
+                            on:click=move |_| tokenizers.load(&model)
+                        >
+                            "Try again"
+                        </button>
+                    </p>
+                }
+                .into_any(),
+            )
         }
         _ => Some(
             view! { <p class="muted" data-testid="tokeniser-loading">

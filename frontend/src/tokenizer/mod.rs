@@ -92,10 +92,7 @@ impl Tokenizers {
 
     /// Follows the answer to a question that changes. The last answer stays until that to the latest
     /// question is there; no question, no answer. Questions in between are not asked.
-    pub fn follow(
-        &self,
-        question: impl Fn() -> Option<Question> + Send + Sync + 'static,
-    ) -> Signal<Option<Answered>> {
+    pub fn follow(&self, question: impl Fn() -> Option<Question> + Send + Sync + 'static) -> Signal<Option<Answered>> {
         let (this, answered) = (*self, RwSignal::new(None));
         let question = Memo::new(move |_| question());
         let latest = Rc::new(RefCell::new(Latest::default()));
