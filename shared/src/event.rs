@@ -195,6 +195,9 @@ pub struct Candidate {
     pub ids: Vec<u32>,
     /// Weighted cross-entropy on the train suffixes, in nats a token.
     pub ce_train: f64,
+    /// It was dropped before its last suffix: the cross-entropy is at least `ce_train`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
 }
 
 /// A proposed replacement of one token.
@@ -349,6 +352,9 @@ pub struct RunResult {
     pub nontriviality: Verdict,
     /// Forwards of one (candidate, suffix) in the whole run.
     pub evaluations: u64,
+    /// Forwards that scoring every candidate on every suffix would have needed on top of these.
+    #[serde(default)]
+    pub evaluations_saved: u64,
 }
 
 /// An error for people and programs.

@@ -2,6 +2,7 @@
 
 use crate::backend;
 use crate::checkpoint::Checkpoint;
+use crate::contest::KnownScores;
 use crate::models::ModelStore;
 use crate::objective::{Objective, SuffixTarget};
 use crate::stages::{self, Params, Search, Sink, Stage, StageError};
@@ -74,6 +75,8 @@ fn execute(
         tokenizer: &tokenizer,
         rules: &rules,
         reference,
+        known: KnownScores::default(),
+        hardness: Vec::new(),
         rng: Pcg64::seed_from_u64(spec.seed),
         baselines: Vec::new(),
         soft: None,

@@ -73,6 +73,7 @@ pub struct Objective {
     early_weight: f64,
     stop_ids: Vec<u32>,
     evaluations: AtomicU64,
+    evaluations_saved: AtomicU64,
     stop: Arc<AtomicBool>,
 }
 
@@ -87,8 +88,8 @@ impl Objective {
         stop: Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
         backend.begin(chat_pre)?;
-        let evaluations = AtomicU64::new(0);
-        Ok(Objective { backend, suffixes, early_k, early_weight, stop_ids, evaluations, stop })
+        let (evaluations, evaluations_saved) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Objective { backend, suffixes, early_k, early_weight, stop_ids, evaluations, evaluations_saved, stop })
     }
 
     /// The model.
@@ -109,6 +110,16 @@ impl Objective {
     /// Forwards of one (candidate, suffix) so far.
     pub fn evaluations(&self) -> u64 {
         self.evaluations.load(Ordering::Relaxed)
+    }
+
+    /// Forwards that brute force would have needed on top of these.
+    pub fn evaluations_saved(&self) -> u64 {
+        self.evaluations_saved.load(Ordering::Relaxed)
+    }
+
+    /// Counts forwards that were not needed.
+    pub fn save_evaluations(&self, count: u64) {
+        self.evaluations_saved.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Sets what the suffixes are scored on, in their order.
@@ -227,7 +238,8 @@ impl Objective {
         if self.stopped() { Err(ObjectiveError::Stopped) } else { Ok(()) }
     }
 
-    fn weight(&self, index: usize) -> f64 {
+    /// Sum of the token weights of a suffix's completion.
+    pub fn weight(&self, index: usize) -> f64 {
         (0..self.suffixes[index].completion.len()).map(|t| token_weight(t, self.early_k, self.early_weight)).sum()
     }
 

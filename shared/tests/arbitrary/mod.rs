@@ -223,7 +223,8 @@ fn prefix() -> impl Strategy<Value = Prefix> {
 }
 
 fn candidate() -> impl Strategy<Value = Candidate> {
-    (vec(any::<u32>(), 0..4), real()).prop_map(|(ids, ce_train)| Candidate { ids, ce_train })
+    (vec(any::<u32>(), 0..4), real(), any::<bool>())
+        .prop_map(|(ids, ce_train, dropped)| Candidate { ids, ce_train, dropped })
 }
 
 fn flip() -> impl Strategy<Value = Flip> {
@@ -328,6 +329,7 @@ fn result() -> impl Strategy<Value = RunResult> {
             overlap_at_k,
             nontriviality,
             evaluations,
+            evaluations_saved: evaluations / 3,
         },
     )
 }

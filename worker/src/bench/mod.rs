@@ -4,13 +4,13 @@
 //! warm up and then `repeats` times; the median counts.
 
 mod cases;
-mod memory;
 mod works;
 
 pub use cases::{Cases, GcgCase};
 pub use works::{WORKS, Work};
 
 use crate::backend::{Backend, BackendError, Precision};
+use crate::memory;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -64,7 +64,7 @@ pub fn measure(
     let mut measured = Vec::with_capacity(works.len());
     for &work in works {
         backend.begin(&[])?;
-        memory::forget_peak();
+        memory::reset_peak();
         let mut result = (work.run)(backend, cases, work.precision)?;
         let mut seconds = Vec::with_capacity(repeats);
         for _ in 0..repeats {

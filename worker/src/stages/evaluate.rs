@@ -74,6 +74,7 @@ impl Stage for Evaluate {
             overlap_at_k: over_split(&|suffix| suffix.agreement.overlap_at_k),
             nontriviality: search.rules.verdict(search.tokenizer.vocabulary(), &best.ids, Some(&round_trip)),
             evaluations: search.objective.evaluations(),
+            evaluations_saved: search.objective.evaluations_saved(),
             ce,
         };
         let test = result.gap_closed.test.map_or("–".to_owned(), |gap| format!("{gap:.3}"));

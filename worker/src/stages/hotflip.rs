@@ -4,9 +4,10 @@
 //! `∇ᵢ · (E_b − E_a)`. That ranks replacements; the best of them that satisfy the constraints are
 //! scored with the true loss, and the best of those is taken if it is really better.
 
-use super::params::{choice, integer};
+use super::params::{choice, integer, real};
 use super::projection::{nearest_feasible, random_feasible};
 use super::{Best, Params, Search, Stage, StageError};
+use crate::contest::{Outcome, Racing, best};
 use crate::objective::PrefixInput;
 use candle_core::Tensor;
 use shared::catalogue::StageDeclaration;
@@ -26,6 +27,12 @@ impl Stage for HotFlip {
                 integer("steps", "steps", (1, 10_000), 40, "Gradient steps at most."),
                 integer("candidates", "prefixes", (1, 4096), 32, "Replacements verified in a step."),
                 integer("top_k", "tokens", (1, 4096), 64, "Best-ranked replacements considered at each position."),
+                choice(
+                    "scoring",
+                    &["exact", "racing"],
+                    "Finds the best candidate for sure, or also drops those that probably are not it.",
+                ),
+                real("racing_error", "", (1e-6, 0.5), 0.05, "Racing: highest chance that a dropped one was better."),
                 integer("patience", "steps", (1, 1000), 3, "Stops after so many steps without a better prefix."),
                 choice(
                     "init",
@@ -43,6 +50,10 @@ impl Stage for HotFlip {
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
         let mut current = start(search, params.text("init"))?;
         let ce_start = current.ce_train;
+        let racing = match params.text("scoring") {
+            "racing" => Some(Racing { error: params.f64("racing_error") }),
+            _ => None,
+        };
         let mut scored: BTreeSet<Vec<u32>> = BTreeSet::from([current.ids.clone()]);
         let (mut accepted, mut without_better, mut ranking) = (0, 0, None);
         for step in 1..=params.usize("steps") {
@@ -57,13 +68,14 @@ impl Stage for HotFlip {
                 feasible(search, &current.ids, replacements, params.usize("candidates"), &mut scored)?;
             // 3. Score them with the true loss.
             let candidates: Vec<Vec<u32>> = proposals.iter().map(|proposal| proposal.applied(&current.ids)).collect();
-            let ces = search.score_train(step, &candidates)?;
+            let outcomes = search.contest(step, &candidates, current.ce_train, racing)?;
+            let ces: Vec<f64> = outcomes.iter().map(|outcome| outcome.value()).collect();
             // 4. Take the best if it is better.
-            let best = (0..ces.len()).min_by(|&a, &b| ces[a].total_cmp(&ces[b]));
-            let exhausted = best.is_none();
-            let improved = best.filter(|&best| ces[best] < current.ce_train);
-            if let Some(best) = best {
-                report(search, step, &current, &proposals[best], ces[best]);
+            let exhausted = outcomes.is_empty();
+            let improved = best(&outcomes).filter(|&best| ces[best] < current.ce_train);
+            let nearest = || (0..ces.len()).min_by(|&a, &b| ces[a].total_cmp(&ces[b]));
+            if let Some(shown) = improved.or_else(nearest) {
+                report(search, step, &current, &proposals[shown], outcomes[shown]);
             }
             let mut ce_validation = None;
             if let Some(best) = improved {
@@ -121,7 +133,7 @@ fn start(search: &mut Search<'_>, init: &str) -> Result<Best, StageError> {
             }
         },
     };
-    let ce_train = search.score_train(0, std::slice::from_ref(&ids))?[0];
+    let ce_train = search.score_train(0, &ids)?;
     let ce_validation = search.validate(&PrefixInput::Ids(ids.clone()))?;
     let best = Best { ids, ce_train, ce_validation };
     search.objective_event(0, best.ce_train, best.ce_validation);
@@ -183,8 +195,13 @@ fn feasible(
 }
 
 /// Logs the step's best replacement, taken or not.
-fn report(search: &mut Search<'_>, step: usize, current: &Best, replacement: &Replacement, ce_after: f64) {
-    let accepted = ce_after < current.ce_train;
+fn report(search: &mut Search<'_>, step: usize, current: &Best, replacement: &Replacement, outcome: Outcome) {
+    let ce_after = outcome.value();
+    let accepted = matches!(outcome, Outcome::Scored(_)) && ce_after < current.ce_train;
+    let reason = match outcome {
+        Outcome::Scored(_) => "the true loss is not lower",
+        Outcome::AtLeast(_) => "dropped: the true loss is at least this",
+    };
     let flip = Flip {
         stage: search.stage,
         step,
@@ -194,7 +211,7 @@ fn report(search: &mut Search<'_>, step: usize, current: &Best, replacement: &Re
         ce_before: current.ce_train,
         ce_after,
         accepted,
-        reason: (!accepted).then(|| "the true loss is not lower".to_owned()),
+        reason: (!accepted).then(|| reason.to_owned()),
     };
     search.sink.push(Event::Flip { flip });
 }

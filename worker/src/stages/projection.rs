@@ -35,7 +35,7 @@ impl Stage for Projection {
             return Err(StageError::Missing { stage: "projection", needs: "a soft prefix: put soft_prompt before it" });
         };
         let projected = nearest_feasible(search, &soft.embeds, params.usize("candidates"))?;
-        let ce_train = search.score_train(1, std::slice::from_ref(&projected.ids))?[0];
+        let ce_train = search.score_train(1, &projected.ids)?;
         let ce_validation = search.validate(&crate::objective::PrefixInput::Ids(projected.ids.clone()))?;
         search.objective_event(1, ce_train, ce_validation);
         search.offer(1, Best { ids: projected.ids.clone(), ce_train, ce_validation });

@@ -1,6 +1,7 @@
 //! What the stages of one run share: objective, rules, randomness, the best so far, and the log.
 
 use super::{Sink, StageError};
+use crate::contest::{Contest, KnownScores, Outcome, Racing};
 use crate::objective::{Objective, PrefixInput};
 use candle_core::Tensor;
 use rand_pcg::Pcg64;
@@ -39,6 +40,10 @@ pub struct Search<'a> {
     pub rules: &'a Rules,
     /// The reference prefix in ids.
     pub reference: Vec<u32>,
+    /// Train scores that are known exactly.
+    pub known: KnownScores,
+    /// How hard the train suffixes were for the latest winner, in their order.
+    pub hardness: Vec<f64>,
     /// All randomness of the run.
     pub rng: Pcg64,
     /// The suffixes under no prefix and under the reference.
@@ -71,15 +76,35 @@ impl Search<'_> {
         self.sink.push(Event::Objective { stage: self.stage, step, evaluations, ce_train, ce_validation });
     }
 
-    /// Cross-entropy on the train suffixes of every candidate, all of them logged.
-    pub fn score_train(&mut self, step: usize, candidates: &[Vec<u32>]) -> Result<Vec<f64>, StageError> {
-        let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
+    /// Cross-entropy of one prefix on the train suffixes, logged.
+    pub fn score_train(&mut self, step: usize, ids: &[u32]) -> Result<f64, StageError> {
+        let outcomes = self.contest(step, std::slice::from_ref(&ids.to_vec()), f64::INFINITY, None)?;
+        Ok(outcomes[0].value())
+    }
+
+    /// Candidates against the prefix that stands, on the train suffixes, all of them logged: whoever
+    /// cannot beat `incumbent` or another candidate is dropped early.
+    pub fn contest(
+        &mut self,
+        step: usize,
+        candidates: &[Vec<u32>],
+        incumbent: f64,
+        racing: Option<Racing>,
+    ) -> Result<Vec<Outcome>, StageError> {
         let train = self.objective.indices(Split::Train);
-        let scores = self.objective.score(&prefixes, &train)?;
-        let ces: Vec<f64> = scores.iter().map(|row| crate::objective::mean(row).unwrap_or(f64::INFINITY)).collect();
-        let candidates = candidates.iter().zip(&ces).map(|(ids, &ce_train)| Candidate { ids: ids.clone(), ce_train });
-        self.sink.push(Event::Candidates { stage: self.stage, step, candidates: candidates.collect() });
-        Ok(ces)
+        let contest = Contest { suffixes: &train, incumbent, hardness: &self.hardness, racing };
+        let standings = contest.run(self.objective, candidates, &mut self.known)?;
+        self.objective.save_evaluations(standings.saved);
+        if let Some(terms) = standings.winner_terms {
+            self.hardness = terms.iter().map(|term| term.ce * term.weight).collect();
+        }
+        let scored = candidates.iter().zip(&standings.outcomes).map(|(ids, outcome)| Candidate {
+            ids: ids.clone(),
+            ce_train: outcome.value(),
+            dropped: matches!(outcome, Outcome::AtLeast(_)),
+        });
+        self.sink.push(Event::Candidates { stage: self.stage, step, candidates: scored.collect() });
+        Ok(standings.outcomes)
     }
 
     /// Cross-entropy of a prefix on the validation suffixes; nothing where there are none.

@@ -1,0 +1,298 @@
+//! Many candidates against an incumbent, without scoring all of them on everything.
+//!
+//! *Exact pruning.* The weighted cross-entropy is a sum of terms that are never negative, over a
+//! constant. A candidate whose sum so far exceeds that of the incumbent, or of a candidate that is
+//! already through, cannot win: it is dropped, and the winner and its score are those of brute
+//! force. Suffixes are taken hardest first, because their terms are the largest.
+//!
+//! *Racing* (off by default) also drops candidates that probably will not win, as in successive halving
+//! (Jamieson and Talwalkar 2016), but by evidence instead of by quota: after at least
+//! [`Racing::MIN_SUFFIXES`] suffixes, a candidate is dropped when Cantelli's inequality, applied to the
+//! paired differences to the leader, gives it a chance below `error` of being better on average
+//! (with the variance taken from the same differences). Rounds run in bf16; whoever is left is scored
+//! exactly.
+
+use crate::backend::Precision;
+use crate::objective::{Objective, ObjectiveError, PrefixInput, SuffixCe, mean};
+use std::collections::BTreeMap;
+
+/// How a candidate came off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// Scored on every suffix: its weighted cross-entropy.
+    Scored(f64),
+    /// Dropped: its weighted cross-entropy is at least this, or probably is where it was a race.
+    AtLeast(f64),
+}
+
+impl Outcome {
+    /// The score, or the bound that it cannot be below.
+    pub fn value(self) -> f64 {
+        match self {
+            Outcome::Scored(ce) | Outcome::AtLeast(ce) => ce,
+        }
+    }
+}
+
+/// Dropping by evidence.
+#[derive(Clone, Copy, Debug)]
+pub struct Racing {
+    /// Highest chance that a dropped candidate would have beaten the leader.
+    pub error: f64,
+}
+
+impl Racing {
+    /// Suffixes before the first drop: differences tell nothing about their spread before that.
+    pub const MIN_SUFFIXES: usize = 3;
+}
+
+/// What a contest is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Contest<'a> {
+    /// Suffixes that count, by their index.
+    pub suffixes: &'a [usize],
+    /// The score to beat; infinity where there is none.
+    pub incumbent: f64,
+    /// How hard each of `suffixes` was lately, by any measure; the order they are taken in.
+    pub hardness: &'a [f64],
+    /// Off where nothing.
+    pub racing: Option<Racing>,
+}
+
+/// Scores that are known exactly, by ids and suffix.
+#[derive(Default)]
+pub struct KnownScores(BTreeMap<Vec<u32>, f64>);
+
+/// How a contest came off.
+#[derive(Debug)]
+pub struct Standings {
+    /// One a candidate, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// The winner's terms, in the order of the contest's suffixes, where it was scored in this contest.
+    pub winner_terms: Option<Vec<SuffixCe>>,
+    /// Forwards of one (candidate, suffix) that brute force would have needed and this did not.
+    pub saved: u64,
+}
+
+/// A candidate on its way.
+struct Runner<'a> {
+    ids: &'a [u32],
+    /// By place in the order of the suffixes.
+    terms: Vec<SuffixCe>,
+    dropped: bool,
+}
+
+impl Runner<'_> {
+    /// `Σ weight · ce` so far.
+    fn sum(&self) -> f64 {
+        self.terms.iter().map(|term| term.ce * term.weight).sum()
+    }
+}
+
+impl Contest<'_> {
+    /// Runs it. Equal candidates are scored once, and those in `known` not again.
+    pub fn run(
+        &self,
+        objective: &Objective,
+        candidates: &[Vec<u32>],
+        known: &mut KnownScores,
+    ) -> Result<Standings, ObjectiveError> {
+        let before = objective.evaluations();
+        let order = self.order();
+        let mut distinct: Vec<&[u32]> =
+            candidates.iter().map(Vec::as_slice).filter(|&ids| !known.0.contains_key(ids)).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let known_best = candidates.iter().filter_map(|ids| known.0.get(ids).copied()).fold(self.incumbent, f64::min);
+        let mut dropped = BTreeMap::new();
+        if let Some(racing) = self.racing {
+            distinct = self.race(objective, &order, distinct, racing, &mut dropped)?;
+        }
+        let mut runners: Vec<Runner<'_>> =
+            distinct.into_iter().map(|ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
+        self.prune(objective, &order, &mut runners, known_best)?;
+        let total = self.total_weight(objective);
+        for runner in &runners {
+            if runner.dropped {
+                dropped.insert(runner.ids.to_vec(), runner.sum() / total);
+            } else {
+                known
+                    .0
+                    .insert(runner.ids.to_vec(), mean(&self.in_place(&order, &runner.terms)).unwrap_or(f64::INFINITY));
+            }
+        }
+        let outcomes: Vec<Outcome> = candidates
+            .iter()
+            .map(|ids| match (known.0.get(ids), dropped.get(ids)) {
+                (Some(&ce), _) => Outcome::Scored(ce),
+                (None, bound) => Outcome::AtLeast(bound.copied().unwrap_or(f64::INFINITY)),
+            })
+            .collect();
+        let winner = best(&outcomes).map(|at| candidates[at].as_slice());
+        let winner = runners.iter().find(|runner| winner == Some(runner.ids));
+        let brute_force = (candidates.len() * self.suffixes.len()) as u64;
+        Ok(Standings {
+            outcomes,
+            winner_terms: winner.map(|runner| self.in_place(&order, &runner.terms)),
+            saved: brute_force.saturating_sub(objective.evaluations() - before),
+        })
+    }
+
+    /// Places in `suffixes`, hardest first.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.suffixes.len()).collect();
+        let hardness = |at: usize| self.hardness.get(at).copied().unwrap_or(0.0);
+        order.sort_by(|&a, &b| hardness(b).total_cmp(&hardness(a)).then(a.cmp(&b)));
+        order
+    }
+
+    /// Terms in the order of the contest's suffixes, in which brute force adds them up.
+    fn in_place(&self, order: &[usize], terms: &[SuffixCe]) -> Vec<SuffixCe> {
+        let mut placed = vec![SuffixCe::default(); order.len()];
+        order.iter().zip(terms).for_each(|(&at, &term)| placed[at] = term);
+        placed
+    }
+
+    fn total_weight(&self, objective: &Objective) -> f64 {
+        self.suffixes.iter().map(|&index| objective.weight(index)).sum()
+    }
+
+    /// Scores runners on the next suffixes of the order.
+    fn advance(
+        &self,
+        objective: &Objective,
+        order: &[usize],
+        runners: &mut [&mut Runner<'_>],
+        places: std::ops::Range<usize>,
+        precision: Precision,
+    ) -> Result<(), ObjectiveError> {
+        let prefixes: Vec<PrefixInput> = runners.iter().map(|runner| PrefixInput::Ids(runner.ids.to_vec())).collect();
+        let suffixes: Vec<usize> = order[places].iter().map(|&at| self.suffixes[at]).collect();
+        let scores = objective.score_in(&prefixes, &suffixes, precision)?;
+        runners.iter_mut().zip(scores).for_each(|(runner, terms)| runner.terms.extend(terms));
+        Ok(())
+    }
+
+    /// Exact pruning. Runners that are not dropped have all their terms.
+    fn prune(
+        &self,
+        objective: &Objective,
+        order: &[usize],
+        runners: &mut [Runner<'_>],
+        to_beat: f64,
+    ) -> Result<(), ObjectiveError> {
+        // Sums are compared with some room for rounding, so that a tie is never dropped.
+        const ROOM: f64 = 1.0 + 1e-9;
+        let total = self.total_weight(objective);
+        let mut bound = to_beat;
+        for places in rounds(order.len()) {
+            let first = places.start == 0;
+            let mut going: Vec<&mut Runner<'_>> =
+                runners.iter_mut().filter(|runner| !runner.dropped && runner.terms.len() < order.len()).collect();
+            if going.is_empty() {
+                break;
+            }
+            self.advance(objective, order, &mut going, places.clone(), Precision::F32)?;
+            if first {
+                // The leader runs ahead: its full score is the bound for everybody else.
+                let leader = going.iter_mut().min_by(|a, b| a.sum().total_cmp(&b.sum()));
+                if let Some(leader) = leader {
+                    let rest = places.end..order.len();
+                    if !rest.is_empty() {
+                        self.advance(objective, order, &mut [leader], rest, Precision::F32)?;
+                    }
+                }
+            }
+            for runner in runners.iter().filter(|runner| !runner.dropped && runner.terms.len() == order.len()) {
+                bound = bound.min(runner.sum() / total);
+            }
+            for runner in runners.iter_mut().filter(|runner| runner.terms.len() < order.len()) {
+                runner.dropped = runner.sum() > bound * total * ROOM;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops by evidence; returns the survivors.
+    fn race<'c>(
+        &self,
+        objective: &Objective,
+        order: &[usize],
+        candidates: Vec<&'c [u32]>,
+        racing: Racing,
+        dropped: &mut BTreeMap<Vec<u32>, f64>,
+    ) -> Result<Vec<&'c [u32]>, ObjectiveError> {
+        let mut runners: Vec<Runner<'_>> =
+            candidates.iter().map(|&ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
+        for places in rounds(order.len()) {
+            let mut going: Vec<&mut Runner<'_>> = runners.iter_mut().filter(|runner| !runner.dropped).collect();
+            if going.len() < 2 {
+                break;
+            }
+            self.advance(objective, order, &mut going, places, Precision::Bf16)?;
+            let leader = going.iter().min_by(|a, b| a.sum().total_cmp(&b.sum()));
+            let Some(leader) = leader.map(|leader| leader.terms.clone()) else { break };
+            for runner in going {
+                runner.dropped = chance_to_be_better(&runner.terms, &leader) < racing.error;
+            }
+        }
+        let out = runners.iter().filter(|runner| runner.dropped);
+        dropped.extend(out.map(|runner| (runner.ids.to_vec(), mean(&runner.terms).unwrap_or(f64::INFINITY))));
+        Ok(runners.into_iter().filter(|runner| !runner.dropped).map(|runner| runner.ids).collect())
+    }
+}
+
+/// At most how probable it is that a candidate is better than the leader on average: with mean `m` and
+/// variance `v` of the `n` paired differences, `1 / (1 + n·m²/v)` (Cantelli).
+fn chance_to_be_better(terms: &[SuffixCe], leader: &[SuffixCe]) -> f64 {
+    let n = terms.len() as f64;
+    if terms.len() < Racing::MIN_SUFFIXES {
+        return 1.0;
+    }
+    let differences: Vec<f64> = terms.iter().zip(leader).map(|(a, b)| (a.ce - b.ce) * a.weight).collect();
+    let mean = differences.iter().sum::<f64>() / n;
+    if mean <= 0.0 {
+        return 1.0;
+    }
+    let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    variance / (variance + n * mean * mean)
+}
+
+/// Rounds of 1, 1, 2, 4, … suffixes: early ones are small, because most candidates end there.
+fn rounds(count: usize) -> Vec<std::ops::Range<usize>> {
+    let (mut rounds, mut start) = (Vec::new(), 0);
+    while start < count {
+        let end = count.min(start + start.max(1));
+        rounds.push(start..end);
+        start = end;
+    }
+    rounds
+}
+
+/// The winner: the first of the lowest exact scores.
+pub fn best(outcomes: &[Outcome]) -> Option<usize> {
+    let scored = |at: &usize| matches!(outcomes[*at], Outcome::Scored(_));
+    (0..outcomes.len()).filter(scored).min_by(|&a, &b| outcomes[a].value().total_cmp(&outcomes[b].value()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_cover_everything_once() {
+        assert!(rounds(0).is_empty());
+        assert_eq!(rounds(1), vec![0..1]);
+        assert_eq!(rounds(6), vec![0..1, 1..2, 2..4, 4..6]);
+    }
+
+    #[test]
+    fn a_clear_loser_has_no_chance_and_a_close_one_has() {
+        let terms = |ces: &[f64]| ces.iter().map(|&ce| SuffixCe { ce, weight: 1.0 }).collect::<Vec<_>>();
+        let leader = terms(&[1.0, 1.0, 1.0, 1.0]);
+        assert!(chance_to_be_better(&terms(&[2.0, 2.1, 1.9, 2.0]), &leader) < 0.01);
+        assert!(chance_to_be_better(&terms(&[1.1, 0.9, 1.2, 0.9]), &leader) > 0.5);
+        assert_eq!(chance_to_be_better(&terms(&[9.0, 9.0]), &leader[..2]), 1.0, "too few to tell");
+        assert_eq!(chance_to_be_better(&leader, &leader), 1.0);
+    }
+}

@@ -1,0 +1,134 @@
+//! Exact pruning against brute force, on small real checkpoints: same winner, same score, less work.
+
+// Helpers of tests may panic as tests do; clippy only knows functions marked as tests.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+#[path = "../../shared/tests/conformance/goldens.rs"]
+mod goldens;
+
+use goldens::named;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use shared::spec::Split;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use worker::backend::CpuBackend;
+use worker::contest::{Contest, KnownScores, Outcome, Racing, best};
+use worker::objective::{Objective, PrefixInput, SuffixTarget, mean};
+
+/// Suffixes whose completions are random tokens: some much harder than others.
+fn objective(golden: &str, suffixes: usize, rng: &mut Pcg64) -> Objective {
+    let backend = CpuBackend::new(named(golden).load().model).unwrap();
+    let vocab = 90;
+    let mut ids = |count: usize| -> Vec<u32> { (0..count).map(|_| rng.random_range(0..vocab)).collect() };
+    let targets = (0..suffixes).map(|index| SuffixTarget {
+        split: Split::Train,
+        text: index.to_string(),
+        tail: ids(3 + index % 3),
+        tail_none: ids(2),
+        completion: ids(1 + index % 5),
+    });
+    let targets = targets.collect();
+    Objective::new(Box::new(backend), &[1, 2], targets, (2, 3.0), Vec::new(), Arc::new(AtomicBool::new(false))).unwrap()
+}
+
+fn candidates(count: usize, rng: &mut Pcg64) -> Vec<Vec<u32>> {
+    let base: Vec<u32> = (0..5).map(|_| rng.random_range(0..90)).collect();
+    let changed = (0..count).map(|_| {
+        let mut ids = base.clone();
+        ids[rng.random_range(0..5)] = rng.random_range(0..90);
+        ids
+    });
+    changed.collect()
+}
+
+fn brute_force(objective: &Objective, candidates: &[Vec<u32>], suffixes: &[usize]) -> Vec<f64> {
+    let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
+    objective.score(&prefixes, suffixes).unwrap().iter().map(|row| mean(row).unwrap()).collect()
+}
+
+/// Rounding differs with the company in which a sequence is scored.
+const ROUNDING: f64 = 1e-6;
+
+#[test]
+fn pruning_finds_what_brute_force_finds_with_less_work() {
+    let mut rng = Pcg64::seed_from_u64(1);
+    let (mut saved, mut won) = (0, 0);
+    for (trial, golden) in ["mha-tied", "gqa3-wide-heads", "gemma2-window"].iter().cycle().take(24).enumerate() {
+        let objective = objective(golden, 7, &mut rng);
+        let suffixes: Vec<usize> = (0..7).collect();
+        let mut candidates = candidates(12, &mut rng);
+        candidates.push(candidates[3].clone()); // a duplicate
+        let truth = brute_force(&objective, &candidates, &suffixes);
+        let lowest = truth.iter().copied().fold(f64::INFINITY, f64::min);
+        // An incumbent that few beat, one that all beat, none at all, one that nobody comes near.
+        let incumbent = [lowest + 0.01, lowest + 5.0, f64::INFINITY, lowest * 0.5][trial % 4];
+        let hardness: Vec<f64> = (0..7).map(|_| rng.random_range(0.0..1.0)).collect();
+        let contest = Contest { suffixes: &suffixes, incumbent, hardness: &hardness, racing: None };
+        let before = objective.evaluations();
+        let mut known = KnownScores::default();
+        let standings = contest.run(&objective, &candidates, &mut known).unwrap();
+        let spent = objective.evaluations() - before;
+        assert_eq!(spent + standings.saved, 13 * 7, "every forward is spent or saved");
+        saved += standings.saved;
+        for (outcome, &truth) in standings.outcomes.iter().zip(&truth) {
+            match *outcome {
+                Outcome::Scored(ce) => assert!((ce - truth).abs() < ROUNDING, "{ce}, expected {truth}"),
+                Outcome::AtLeast(bound) => {
+                    assert!(truth > bound - ROUNDING, "{truth} is below its bound {bound}");
+                    assert!(truth > incumbent.min(lowest) - ROUNDING, "a winner was dropped");
+                }
+            }
+        }
+        if lowest < incumbent {
+            let best = best(&standings.outcomes).unwrap();
+            assert!((truth[best] - lowest).abs() < ROUNDING, "{golden}: {} won, {lowest} is lower", truth[best]);
+            let terms = standings.winner_terms.unwrap();
+            assert!((mean(&terms).unwrap() - lowest).abs() < ROUNDING);
+            won += 1;
+        }
+        // Asked again, nothing that is known exactly is scored again.
+        let before = objective.evaluations();
+        let again = contest.run(&objective, &candidates, &mut known).unwrap();
+        let unknown = standings.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::AtLeast(_))).count() as u64;
+        assert!(objective.evaluations() - before <= unknown * 7);
+        for (first, again) in standings.outcomes.iter().zip(&again.outcomes) {
+            if let Outcome::Scored(ce) = first {
+                assert_eq!(*again, Outcome::Scored(*ce));
+            }
+        }
+    }
+    assert_eq!(won, 18, "three incumbents of four are beaten");
+    // Duplicates alone save 24 · 7.
+    assert!(saved > 24 * 7 * 2, "only {saved} of {} forwards were saved", 24 * 13 * 7);
+}
+
+#[test]
+fn racing_reports_only_exact_scores_and_spends_less() {
+    let mut rng = Pcg64::seed_from_u64(2);
+    let (mut found, mut spent, mut brute) = (0, 0, 0);
+    for _ in 0..10 {
+        let objective = objective("gqa3-wide-heads", 16, &mut rng);
+        let suffixes: Vec<usize> = (0..16).collect();
+        let candidates = candidates(20, &mut rng);
+        let truth = brute_force(&objective, &candidates, &suffixes);
+        let lowest = truth.iter().copied().fold(f64::INFINITY, f64::min);
+        let racing = Some(Racing { error: 0.2 });
+        let contest = Contest { suffixes: &suffixes, incumbent: f64::INFINITY, hardness: &[], racing };
+        let before = objective.evaluations();
+        let standings = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap();
+        spent += objective.evaluations() - before;
+        brute += 20 * 16;
+        let winner = best(&standings.outcomes).unwrap();
+        for (outcome, truth) in standings.outcomes.iter().zip(&truth) {
+            if let Outcome::Scored(ce) = outcome {
+                assert!((ce - truth).abs() < ROUNDING, "{ce}, expected {truth}");
+            }
+        }
+        found += usize::from((truth[winner] - lowest).abs() < ROUNDING);
+    }
+    assert!(found >= 8, "the best candidate won {found} of 10 races");
+    // Rounds in bf16 count as forwards too, and survivors are run again.
+    assert!(spent < 2 * brute, "{spent} forwards, brute force {brute}");
+}
