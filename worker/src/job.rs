@@ -3,10 +3,11 @@
 use crate::backend;
 use crate::checkpoint::Checkpoint;
 use crate::contest::KnownScores;
+use crate::device::Machine;
 use crate::models::ModelStore;
 use crate::objective::{Objective, SuffixTarget};
+use crate::planner::{Plan, TooLittleMemory};
 use crate::stages::{self, Params, Search, Sink, Stage, StageError};
-use candle_core::Device;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use shared::catalogue::{Catalogue, FieldError, Suffix};
@@ -21,8 +22,15 @@ use std::sync::atomic::AtomicBool;
 ///
 /// `stop` may be set at any time: the run then ends within about a second with
 /// [`Event::Cancelled`], and the best prefix so far stands in the log.
-pub fn run(spec: &RunSpec, catalogue: &Catalogue, models: &ModelStore, sink: &mut dyn Sink, stop: &Arc<AtomicBool>) {
-    let last = match execute(spec, catalogue, models, sink, stop) {
+pub fn run(
+    spec: &RunSpec,
+    catalogue: &Catalogue,
+    models: &ModelStore,
+    machine: &Machine,
+    sink: &mut dyn Sink,
+    stop: &Arc<AtomicBool>,
+) {
+    let last = match execute(spec, catalogue, models, machine, sink, stop) {
         Ok(last) => last,
         Err(error) => Event::Failed { error },
     };
@@ -33,13 +41,14 @@ fn execute(
     spec: &RunSpec,
     catalogue: &Catalogue,
     models: &ModelStore,
+    machine: &Machine,
     sink: &mut dyn Sink,
     stop: &Arc<AtomicBool>,
 ) -> Result<Event, ErrorBody> {
     catalogue.validate(spec).map_err(|errors| bad_spec(&errors[0]))?;
     let suffixes = catalogue.split(spec).map_err(|error| bad_spec(&error))?;
     let checkpoint = Checkpoint::find(&spec.model, models)?;
-    let loaded = checkpoint.load(&Device::Cpu)?;
+    let loaded = checkpoint.load(&machine.device.open()?)?;
     let bundle = loaded.tokenizer.ok_or_else(|| {
         ErrorBody::new("bad_model", "the checkpoint has no tokenizer, so no text can be searched with it")
             .with_field("model")
@@ -61,8 +70,9 @@ fn execute(
     let stop_ids = tokenizer.stop_ids().to_vec();
     let model_failed = |error| failed(StageError::Backend(error));
     let backend = backend::fastest(loaded.model).map_err(model_failed)?;
-    let mut objective =
-        Objective::new(backend, &chat_pre, targets, weights, stop_ids, Arc::clone(stop)).map_err(model_failed)?;
+    let passes = Plan::for_process(backend.pass_memory(), machine.memory_limit_bytes).map_err(too_little_memory)?;
+    let mut objective = Objective::new(backend, passes, &chat_pre, targets, weights, stop_ids, Arc::clone(stop))
+        .map_err(model_failed)?;
     let pipeline = pipeline(spec);
     sink.push(Event::Started {
         model: card,
@@ -180,6 +190,11 @@ fn check_context(
         }
     }
     Ok(())
+}
+
+fn too_little_memory(error: TooLittleMemory) -> ErrorBody {
+    ErrorBody::new("too_little_memory", error.to_string())
+        .with_hint("raise --memory-limit, free memory, or take a smaller model")
 }
 
 fn bad_spec(error: &FieldError) -> ErrorBody {

@@ -5,16 +5,13 @@
 
 use crate::backend::{Backend, BackendError, Input, Precision, Segment};
 use crate::forest::Forest;
+use crate::planner::Plan;
 use candle_core::Tensor;
 use shared::metrics::{token_weight, weighted_ce};
 use shared::spec::Split;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// Positions that one forward pass holds at most. Small enough that a stop is noticed within about
-/// a second on two cores, large enough for the matrix products to run at full speed.
-const MAX_BATCH_POSITIONS: usize = 1024;
 
 /// A prefix to be scored.
 #[derive(Clone, Debug)]
@@ -68,6 +65,7 @@ pub struct SuffixCe {
 /// Scores prefixes on suffixes.
 pub struct Objective {
     backend: Box<dyn Backend>,
+    plan: Plan,
     suffixes: Vec<SuffixTarget>,
     early_k: usize,
     early_weight: f64,
@@ -81,6 +79,7 @@ impl Objective {
     /// Runs the chat before the prefix, and keeps the rest for later.
     pub fn new(
         mut backend: Box<dyn Backend>,
+        plan: Plan,
         chat_pre: &[u32],
         suffixes: Vec<SuffixTarget>,
         (early_k, early_weight): (usize, f64),
@@ -89,7 +88,7 @@ impl Objective {
     ) -> Result<Self, BackendError> {
         backend.begin(chat_pre)?;
         let (evaluations, evaluations_saved) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Objective { backend, suffixes, early_k, early_weight, stop_ids, evaluations, evaluations_saved, stop })
+        Ok(Objective { backend, plan, suffixes, early_k, early_weight, stop_ids, evaluations, evaluations_saved, stop })
     }
 
     /// The model.
@@ -168,6 +167,23 @@ impl Objective {
         indices: &[usize],
         precision: Precision,
     ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
+        self.with_memory(|| self.score_as_planned(prefixes, indices, precision))
+    }
+
+    /// Tries again in smaller passes where the memory was planned too large.
+    fn with_memory<T>(&self, run: impl Fn() -> Result<T, ObjectiveError>) -> Result<T, ObjectiveError> {
+        match run() {
+            Err(ObjectiveError::Backend(error)) if error.is_out_of_memory() && self.plan.halve_once() => run(),
+            result => result,
+        }
+    }
+
+    fn score_as_planned(
+        &self,
+        prefixes: &[PrefixInput],
+        indices: &[usize],
+        precision: Precision,
+    ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
         let mut scores = vec![Vec::with_capacity(indices.len()); prefixes.len()];
         let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index)).collect();
         let inputs_none: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(true, index)).collect();
@@ -177,7 +193,7 @@ impl Objective {
             let new_prefix = pair.is_none_or(|&(before, _)| before != prefix);
             inputs[at].len() + if new_prefix { prefixes[prefix].len() } else { 0 }
         };
-        for batch in batches(&pairs, rows) {
+        for batch in batches(&pairs, self.plan.score_positions(), rows) {
             self.check()?;
             let pairs = &pairs[batch];
             let (first, last) = (pairs[0].0, pairs[pairs.len() - 1].0);
@@ -207,12 +223,18 @@ impl Objective {
     /// Weighted cross-entropy over some suffixes together, and its gradient with respect to the
     /// prefix's embeddings: `(prefix, hidden_size)`, both for `embeds` of that shape.
     pub fn gradient(&self, embeds: &Tensor, indices: &[usize]) -> Result<(f64, Tensor), ObjectiveError> {
+        self.with_memory(|| self.gradient_as_planned(embeds, indices))
+    }
+
+    fn gradient_as_planned(&self, embeds: &Tensor, indices: &[usize]) -> Result<(f64, Tensor), ObjectiveError> {
         let total_weight: f64 = indices.iter().map(|&index| self.weight(index)).sum();
         let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index)).collect();
         let (mut ce, mut gradient) = (0.0, embeds.zeros_like()?);
         let order: Vec<usize> = (0..indices.len()).collect();
         let prefix_rows = embeds.dims()[0];
-        for batch in batches(&order, |before, &at| inputs[at].len() + before.map_or(prefix_rows, |_| 0)) {
+        for batch in batches(&order, self.plan.gradient_positions(), |before, &at| {
+            inputs[at].len() + before.map_or(prefix_rows, |_| 0)
+        }) {
             self.check()?;
             let mut forest = vec![Segment { parent: None, input: Input::Embeds(embeds), targets: &[] }];
             forest.extend(batch.clone().map(|at| Segment {
@@ -295,13 +317,13 @@ fn lay_out(prefixes: &[PrefixInput]) -> Forest<'_> {
     forest
 }
 
-/// Cuts a list into batches of at most [`MAX_BATCH_POSITIONS`] positions, at least one item each.
+/// Cuts a list into batches of at most `most` positions, at least one item each.
 /// `positions` says how many an item adds, given the one before it in the same batch.
-fn batches<T>(items: &[T], positions: impl Fn(Option<&T>, &T) -> usize) -> Vec<Range<usize>> {
+fn batches<T>(items: &[T], most: usize, positions: impl Fn(Option<&T>, &T) -> usize) -> Vec<Range<usize>> {
     let (mut batches, mut start, mut total) = (Vec::new(), 0, 0);
     for (at, item) in items.iter().enumerate() {
         let more = positions((at > start).then(|| &items[at - 1]), item);
-        if at > start && total + more > MAX_BATCH_POSITIONS {
+        if at > start && total + more > most {
             batches.push(start..at);
             (start, total) = (at, positions(None, item));
         } else {

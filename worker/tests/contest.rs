@@ -13,9 +13,10 @@ use rand_pcg::Pcg64;
 use shared::spec::Split;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use worker::backend::CpuBackend;
+use worker::backend::{Backend, CpuBackend};
 use worker::contest::{Contest, KnownScores, Outcome, Racing, best};
 use worker::objective::{Objective, PrefixInput, SuffixTarget, mean};
+use worker::planner::Plan;
 
 /// Suffixes whose completions are random tokens: some much harder than others.
 fn objective(golden: &str, suffixes: usize, rng: &mut Pcg64) -> Objective {
@@ -30,7 +31,9 @@ fn objective(golden: &str, suffixes: usize, rng: &mut Pcg64) -> Objective {
         completion: ids(1 + index % 5),
     });
     let targets = targets.collect();
-    Objective::new(Box::new(backend), &[1, 2], targets, (2, 3.0), Vec::new(), Arc::new(AtomicBool::new(false))).unwrap()
+    let plan = Plan::new(backend.pass_memory(), usize::MAX).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    Objective::new(Box::new(backend), plan, &[1, 2], targets, (2, 3.0), Vec::new(), stop).unwrap()
 }
 
 fn candidates(count: usize, rng: &mut Pcg64) -> Vec<Vec<u32>> {

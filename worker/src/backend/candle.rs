@@ -1,6 +1,7 @@
 //! The reference model behind the trait: every sequence on its own, padded into one batch.
 
 use super::{Backend, BackendError, Gradient, Input, Precision, Segment, TokenScore};
+use crate::planner::PassMemory;
 use candle_core::{D, DType, Device, Tensor, Var};
 use shared::model::decode::{DecodeOptions, greedy};
 use shared::model::score::{nll_and_argmax, nll_with_surrogate};
@@ -141,6 +142,10 @@ impl Backend for CandleBackend {
     ) -> Result<Vec<Vec<u32>>, BackendError> {
         let options = DecodeOptions { max_tokens, stop_ids };
         Ok(greedy(&self.model, self.past(), prompts, &options, on_token)?)
+    }
+
+    fn pass_memory(&self) -> PassMemory {
+        PassMemory::of_candle(&self.model.config)
     }
 
     fn multiply_layers(&self, rows: usize, _: Precision) -> Result<(), BackendError> {

@@ -1,6 +1,7 @@
 //! The CPU engine behind the trait.
 
 use super::{Backend, BackendError, Gradient, Input, Precision, Segment, TokenScore};
+use crate::planner::PassMemory;
 use candle_core::{D, Device, Tensor};
 use engine::{Cache, DecodeOptions, Engine, LayerWeights, Parent, Shape, Weights, Workspace};
 use shared::model::{Activation, Config, Decoder, Layer};
@@ -135,6 +136,10 @@ impl Backend for CpuBackend {
     ) -> Result<Vec<Vec<u32>>, BackendError> {
         let options = DecodeOptions { max_tokens, stop_ids };
         Ok(self.engine.greedy(self.begun.as_ref(), prompts, options, &mut self.workspace(), on_token)?)
+    }
+
+    fn pass_memory(&self) -> PassMemory {
+        PassMemory::of_cpu_engine(&self.config)
     }
 
     fn multiply_layers(&self, rows: usize, precision: Precision) -> Result<(), BackendError> {

@@ -10,6 +10,7 @@ pub use candle::CandleBackend;
 pub use cpu::CpuBackend;
 pub use engine::{Precision, TokenScore};
 
+use crate::planner::PassMemory;
 use candle_core::{Device, Tensor};
 use shared::model::{Config, Decoder};
 use std::ops::Range;
@@ -23,6 +24,15 @@ pub enum BackendError {
     /// The CPU engine refused.
     #[error(transparent)]
     Engine(#[from] engine::EngineError),
+}
+
+impl BackendError {
+    /// Whether the device has no memory left.
+    pub fn is_out_of_memory(&self) -> bool {
+        // candle passes the driver's text on; it has no variant of its own for this.
+        let text = self.to_string().to_lowercase();
+        text.contains("out of memory") || text.contains("out_of_memory")
+    }
 }
 
 /// A run of tokens of one pass. Sequences that begin alike share segments.
@@ -94,6 +104,9 @@ pub trait Backend: Send + Sync {
         stop_ids: &[u32],
         on_token: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<Vec<u32>>, BackendError>;
+
+    /// Memory that its passes need.
+    fn pass_memory(&self) -> PassMemory;
 
     /// Runs the linear layers on `rows` rows and nothing else, for measurements.
     fn multiply_layers(&self, rows: usize, precision: Precision) -> Result<(), BackendError>;

@@ -4,8 +4,8 @@ use super::{CliError, print_line, read_input};
 use crate::backend::{self, BackendError};
 use crate::bench::{self, Cases, Measured, WORKS, Work};
 use crate::checkpoint::Checkpoint;
+use crate::device::Machine;
 use crate::models::{DEFAULT_MODEL, ModelStore};
-use candle_core::Device;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -31,10 +31,10 @@ pub struct BenchArgs {
     json: bool,
 }
 
-pub fn bench(args: BenchArgs) -> Result<(), CliError> {
+pub fn bench(args: BenchArgs, machine: &Machine) -> Result<(), CliError> {
     let works = works(&args.works)?;
     let start = Instant::now();
-    let model = Checkpoint::find(&args.model, &ModelStore::from_env())?.load(&Device::Cpu)?.model;
+    let model = Checkpoint::find(&args.model, &ModelStore::from_env())?.load(&machine.device.open()?)?.model;
     let failed = |error: BackendError| CliError::failed(error.to_string());
     let mut backend = backend::fastest(model).map_err(failed)?;
     let load_secs = start.elapsed().as_secs_f64();

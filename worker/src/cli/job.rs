@@ -5,6 +5,7 @@
 
 use super::{CliError, print_line};
 use crate::catalogue::catalogue;
+use crate::device::Machine;
 use crate::job;
 use crate::models::ModelStore;
 use crate::stages::Sink;
@@ -31,7 +32,7 @@ impl Sink for Lines {
     }
 }
 
-pub fn job() -> Result<(), CliError> {
+pub fn job(machine: &Machine) -> Result<(), CliError> {
     let mut line = String::new();
     stdin().lock().read_line(&mut line).map_err(|error| CliError::failed(format!("stdin: {error}")))?;
     let order: Order = serde_json::from_str(&line)
@@ -45,6 +46,6 @@ pub fn job() -> Result<(), CliError> {
         listener_stop.store(true, Ordering::Relaxed);
     });
     let models = ModelStore::from_env();
-    job::run(&order.spec, &catalogue(&models), &models, &mut Lines, &stop);
+    job::run(&order.spec, &catalogue(&models), &models, machine, &mut Lines, &stop);
     Ok(())
 }

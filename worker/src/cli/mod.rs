@@ -12,6 +12,7 @@ mod score;
 mod serve;
 
 use crate::checkpoint::CheckpointError;
+use crate::device::{DeviceError, Machine};
 use clap::{Parser, Subcommand};
 use shared::event::ErrorBody;
 use std::path::Path;
@@ -24,6 +25,8 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    machine: Machine,
 }
 
 #[derive(Subcommand)]
@@ -71,16 +74,23 @@ impl From<CheckpointError> for CliError {
     }
 }
 
+impl From<DeviceError> for CliError {
+    fn from(error: DeviceError) -> Self {
+        CliError::BadInput(error.into())
+    }
+}
+
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Serve(args) => serve::serve(args),
-        Command::Run(args) => run::run(args),
-        Command::Score(args) => score::score(args),
+    let Cli { command, machine } = Cli::parse();
+    let result = match command {
+        Command::Serve(args) => serve::serve(args, machine),
+        Command::Run(args) => run::run(args, &machine),
+        Command::Score(args) => score::score(args, &machine),
         Command::Check(args) => check::check(args),
-        Command::Bench(args) => bench::bench(args),
+        Command::Bench(args) => bench::bench(args, &machine),
         Command::Models(command) => models::models(command),
-        Command::Job => job::job(),
+        Command::Job => job::job(&machine),
     };
     let (error, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,

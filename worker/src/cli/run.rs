@@ -3,6 +3,7 @@
 use super::progress::Terminal;
 use super::{CliError, print_line, read_input};
 use crate::catalogue::catalogue;
+use crate::device::Machine;
 use crate::job;
 use crate::models::ModelStore;
 use clap::Args;
@@ -57,7 +58,7 @@ pub struct RunArgs {
     print_spec: bool,
 }
 
-pub fn run(args: RunArgs) -> Result<(), CliError> {
+pub fn run(args: RunArgs, machine: &Machine) -> Result<(), CliError> {
     let models = ModelStore::from_env();
     let mut catalogue = catalogue(&models);
     let spec = spec(&args, &catalogue)?;
@@ -74,7 +75,7 @@ pub fn run(args: RunArgs) -> Result<(), CliError> {
     let stop = stop_on_interrupt()?;
     let mut terminal = Terminal::new(args.json);
     terminal.queued(&spec);
-    job::run(&spec, &catalogue, &models, &mut terminal, &stop);
+    job::run(&spec, &catalogue, &models, machine, &mut terminal, &stop);
     let seconds = terminal.elapsed_secs();
     finish(&terminal.into_state(), seconds, args.json)
 }

@@ -4,8 +4,9 @@
 use super::{CliError, read_input};
 use crate::backend::{self, Backend, BackendError, Input, Precision, Segment};
 use crate::checkpoint::Checkpoint;
+use crate::device::Machine;
 use crate::models::{DEFAULT_MODEL, ModelStore};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use shared::metrics::{token_weight, weighted_ce};
@@ -90,7 +91,7 @@ struct Sequence {
     completion: Range<usize>,
 }
 
-pub fn score(args: ScoreArgs) -> Result<(), CliError> {
+pub fn score(args: ScoreArgs, machine: &Machine) -> Result<(), CliError> {
     if !args.early_weight.is_finite() || args.early_weight <= 0.0 {
         return Err(CliError::bad_input(format!(
             "--early-weight: expected a positive number, found {}",
@@ -98,7 +99,7 @@ pub fn score(args: ScoreArgs) -> Result<(), CliError> {
         )));
     }
     let text = read_input(&args.input)?;
-    let loaded = Checkpoint::find(&args.model, &ModelStore::from_env())?.load(&Device::Cpu)?;
+    let loaded = Checkpoint::find(&args.model, &ModelStore::from_env())?.load(&machine.device.open()?)?;
     let tokenizer = loaded.tokenizer.as_ref().map(PromptTokenizer::new).transpose();
     let tokenizer = tokenizer.map_err(|error| CliError::bad_input(format!("{}: {error}", args.model)))?;
     let model = backend::fastest(loaded.model).map_err(|error| CliError::failed(error.to_string()))?;

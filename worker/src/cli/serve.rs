@@ -3,6 +3,7 @@
 use super::{CliError, print_line};
 use crate::catalogue::catalogue;
 use crate::checkpoint::Checkpoint;
+use crate::device::Machine;
 use crate::models::ModelStore;
 use crate::server::{self, ServeError, ServeOptions};
 use clap::Args;
@@ -25,7 +26,7 @@ pub struct ServeArgs {
     data_dir: Option<PathBuf>,
 }
 
-pub fn serve(args: ServeArgs) -> Result<(), CliError> {
+pub fn serve(args: ServeArgs, machine: Machine) -> Result<(), CliError> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("steerage=info,worker=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -34,10 +35,10 @@ pub fn serve(args: ServeArgs) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::failed(format!("the server cannot start: {error}")))?;
-    runtime.block_on(listen(args))
+    runtime.block_on(listen(args, machine))
 }
 
-async fn listen(args: ServeArgs) -> Result<(), CliError> {
+async fn listen(args: ServeArgs, machine: Machine) -> Result<(), CliError> {
     let data_dir = match args.data_dir {
         Some(directory) => directory,
         None => default_data_dir()?,
@@ -54,7 +55,7 @@ async fn listen(args: ServeArgs) -> Result<(), CliError> {
         data_dir,
         cache_dir,
         job_command: Vec::new(),
-        job_env: Vec::new(),
+        job_env: machine.env(),
         catalogue: Box::new(move || catalogue(&for_catalogue)),
         tokenizer: Box::new(move |name| {
             let bundle = Checkpoint::find(name, &for_tokenizer).and_then(|checkpoint| checkpoint.tokenizer());
