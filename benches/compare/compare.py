@@ -112,12 +112,14 @@ def score(program, model, cases, cache):
 
 def measure(group, repeats, program, python, model, checkpoint, cases):
     """One repeat of each side after the other, again and again: what the machine does meanwhile hits all."""
-    say(f"{group.name}: torch tries batch sizes")
-    started = {
-        report.torch_name(group.name, dtype): sides.Torch(python, checkpoint, cases, group.name, dtype)
-        for dtype in group.torch
-    }
-    started |= {work: sides.Steerage(program, model, cases, work) for work in group.ours}
+    started = {work: sides.Steerage(program, model, cases, work) for work in group.ours}
+    for work, side in started.items():
+        say(f"{work}: trying it")
+        side.repeat()
+    for dtype in group.torch:
+        name = report.torch_name(group.name, dtype)
+        say(f"{name}: trying batch sizes")
+        started[name] = sides.Torch(python, checkpoint, cases, group.name, dtype)
     runs = {name: {"facts": side.facts, "repeats": []} for name, side in started.items()}
     try:
         for number in range(repeats):

@@ -83,8 +83,9 @@ def sha256(path):
 
 def machine(python):
     """Facts without which the numbers mean nothing."""
-    versions = "import torch, transformers, platform; print(torch.__version__, transformers.__version__)"
-    torch, transformers = subprocess.check_output([python, "-c", versions], text=True).split()
+    names = ["torch", "transformers", "nanogcg", "numpy"]
+    ask = f"import importlib.metadata as m; print(*map(m.version, {names}))"
+    versions = subprocess.check_output([python, "-c", ask], text=True).split()
     cpu = cpu_information()
     flags = cpu.get("flags", cpu.get("Features", "")).split()
     return {
@@ -94,7 +95,7 @@ def machine(python):
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.platform(),
         "load_average": os.getloadavg()[0],
-        "versions": {"torch": torch, "transformers": transformers, "nanogcg": "0.3.0", "python": platform.python_version()},
+        "versions": dict(zip(names, versions, strict=True)),
         "commit": commit(),
     }
 

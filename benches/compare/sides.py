@@ -17,7 +17,8 @@ class Steerage:
     """`steerage bench`, a process a repeat."""
 
     def __init__(self, program, model, cases, work):
-        self.command = [program, "bench", "--model", model, "--work", work, "--repeats", "1", "--cases", cases, "--json"]
+        self.command = [program, "bench", "--model", model, "--work", work, "--repeats", "1"]
+        self.command += ["--cases", cases, "--json"]
         self.work, self.facts = work, {}
 
     def repeat(self):

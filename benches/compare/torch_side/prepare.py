@@ -5,8 +5,6 @@ import json
 import logging
 from pathlib import Path
 
-logging.disable(logging.WARNING)
-
 import torch
 from nanogcg.gcg import sample_ids_from_grad
 from transformers import AutoTokenizer
@@ -34,6 +32,8 @@ def main():
     parser.add_argument("--seed", required=True, type=int)
     options = parser.parse_args()
 
+    # nanoGCG warns that a CPU is slow.
+    logging.disable(logging.WARNING)
     checkpoint.convert(options.gguf, options.checkpoint)
     model = works.load(options.checkpoint, torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(options.checkpoint)

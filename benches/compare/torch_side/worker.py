@@ -11,12 +11,7 @@ import logging
 import resource
 import sys
 import time
-import warnings
 from pathlib import Path
-
-# Both warn that a CPU is slow.
-logging.disable(logging.WARNING)
-warnings.simplefilter("ignore")
 
 import torch
 
@@ -32,6 +27,9 @@ def main():
     parser.add_argument("--batch-size", type=int)
     options = parser.parse_args()
 
+    libraries = peak_memory_bytes()
+    # nanoGCG warns that a CPU is slow.
+    logging.disable(logging.WARNING)
     model = works.load(options.checkpoint, getattr(torch, options.dtype))
     work = works.WORKS[options.work](model, options.checkpoint, json.loads(options.cases.read_text()))
     if options.batch_size is None:
@@ -39,7 +37,7 @@ def main():
         return
     # Loading needs more for a moment, which is not the work's.
     forget_peak()
-    answer(threads=torch.get_num_threads(), loaded_memory_bytes=peak_memory_bytes())
+    answer(torch=torch.__version__, threads=torch.get_num_threads(), libraries_memory_bytes=libraries)
     for _ in sys.stdin:
         timed(work, options.batch_size)
         seconds, result = timed(work, options.batch_size)

@@ -4,7 +4,7 @@ Weights are frozen, attention is SDPA, and the head is applied to scored positio
 who wants torch to be fast would write it. nanoGCG's step is nanoGCG's own code."""
 
 import torch
-from nanogcg.gcg import GCG, GCGConfig
+from nanogcg.gcg import GCG, GCGConfig, sample_ids_from_grad
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
@@ -61,8 +61,9 @@ class Gradient:
 
 
 class GcgStep:
-    """What nanoGCG does in one step, but for sampling, because the candidates are given: gradient at
-    the prefix, loss of every candidate. The beginning stays in its prefix cache from step to step."""
+    """What nanoGCG does in one step: gradient at the prefix, drawing candidates, loss of each. The
+    candidates that are scored are the given ones. The beginning stays in its prefix cache from step
+    to step."""
 
     batch_sizes = (64, 32, 16, 8)
 
@@ -72,9 +73,10 @@ class GcgStep:
         self.prefix, self.candidates = torch.tensor([self.case["prefix"]]), torch.tensor(self.case["candidates"])
 
     def run(self, batch_size):
-        self.gcg.compute_token_gradient(self.prefix)
+        gradient = self.gcg.compute_token_gradient(self.prefix)
         with torch.no_grad():
             count = len(self.candidates)
+            sample_ids_from_grad(self.prefix[0], gradient[0], count, not_allowed_ids=self.gcg.not_allowed_ids)
             embeds = torch.cat(
                 [
                     self.gcg.embedding_layer(self.candidates),
