@@ -20,9 +20,10 @@ def load(checkpoint, dtype):
 
 
 def negative_log_likelihoods(model, targets, **inputs):
-    """[sequences, SCORED]: of the last tokens of each sequence; softmax in f32 whatever the weights."""
+    """[sequences, SCORED]: of the last tokens of each sequence; softmax in f32 whatever the weights.
+    Inputs end before the last token, which predicts nothing that counts."""
     hidden = model.model(use_cache=False, **inputs).last_hidden_state
-    logits = model.lm_head(hidden[:, -SCORED - 1 : -1]).float()
+    logits = model.lm_head(hidden[:, -SCORED:]).float()
     nll = cross_entropy(logits.flatten(0, 1), targets[:, -SCORED:].flatten(), reduction="none")
     return nll.view(len(targets), SCORED)
 
@@ -38,7 +39,7 @@ class Score:
     @torch.inference_mode()
     def run(self, batch_size):
         batches = self.ids.split(batch_size)
-        losses = [negative_log_likelihoods(self.model, ids, input_ids=ids).mean(dim=1) for ids in batches]
+        losses = [negative_log_likelihoods(self.model, ids, input_ids=ids[:, :-1]).mean(dim=1) for ids in batches]
         return torch.cat(losses).tolist()
 
 
@@ -53,7 +54,7 @@ class Gradient:
     def run(self, batch_size):
         total, gradients = 0.0, []
         for ids in self.ids.split(batch_size):
-            embeds = self.model.get_input_embeddings()(ids).requires_grad_()
+            embeds = self.model.get_input_embeddings()(ids[:, :-1]).requires_grad_()
             loss = negative_log_likelihoods(self.model, ids, inputs_embeds=embeds).sum() / (len(self.ids) * SCORED)
             gradients += torch.autograd.grad(loss, embeds)
             total += loss.item()
