@@ -56,7 +56,7 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 /// √(2/π), and the cubic coefficient of GELU's tanh approximation.
-const GELU: (f32, f32) = (0.797_884_56, 0.044_715);
+const GELU: (f32, f32) = (0.797_884_6, 0.044_715);
 
 /// Value and derivative of the activation.
 #[inline(always)]

@@ -1,6 +1,9 @@
 //! What must hold for any shape: gradients are slopes, shared beginnings change nothing, decoding is
 //! the full forward pass, and the number of threads does not matter.
 
+// Helpers of tests may panic as tests do; clippy only knows functions marked as tests.
+#![allow(clippy::unwrap_used)]
+
 use engine::{
     Activation, Cache, DecodeOptions, Engine, EngineError, Input, LayerWeights, Parent, Precision, Segment, Shape,
     TokenScore, Weights, Workspace,
