@@ -29,6 +29,11 @@ const TREE_RULES: &[TreeRule] = &[
         forbidden: &["steerage", "candle-*", "gemm*", "tokio-tungstenite", "mio", "rusqlite", "axum", "hyper"],
     },
     TreeRule {
+        rule: "the engine knows numbers and threads, nothing else",
+        args: &["--package", "steerage-engine"],
+        forbidden: &["steerage", "steerage-shared", "candle-*", "serde*", "tokenizers", "tokio*", "mio", "clap*"],
+    },
+    TreeRule {
         rule: "shared::model does no IO of its own",
         args: &["--package", "steerage-shared", "--features", "model"],
         forbidden: &["steerage", "tokio*", "mio", "rusqlite", "axum", "hyper", "hf-hub", "reqwest"],
@@ -59,7 +64,7 @@ const SOURCE_RULES: &[SourceRule] = &[
         rule: "only shared/src/model/ops.rs names candle's norm, rope and softmax: they have no gradient",
         applies: |path| path != "shared/src/model/ops.rs",
         segments: &["candle_nn"],
-        bad: ("worker/src/engine/attention.rs", "let p = candle_nn::ops::softmax_last_dim(&scores)?;"),
+        bad: ("engine/src/attention.rs", "let p = candle_nn::ops::softmax_last_dim(&scores)?;"),
         good: ("shared/src/model/ops.rs", "use candle_nn::ops::softmax_last_dim;"),
     },
     SourceRule {
@@ -70,15 +75,34 @@ const SOURCE_RULES: &[SourceRule] = &[
         good: ("worker/src/stages/hotflip.rs", "let store = wire; // for crate::server"),
     },
     SourceRule {
+        rule: "searches see the model through a backend, never the reference model or an engine",
+        applies: |path| {
+            let seen = ["worker/src/stages", "worker/src/objective.rs", "worker/src/contest.rs", "worker/src/bench"];
+            seen.iter().any(|place| path.starts_with(place))
+        },
+        segments: &["engine", "Decoder", "CpuBackend", "CandleBackend"],
+        bad: ("worker/src/stages/hotflip.rs", "use shared::model::Decoder;"),
+        good: ("worker/src/stages/hotflip.rs", "use crate::backend::Backend;"),
+    },
+    SourceRule {
         rule: "in the worker, only server knows sockets",
         applies: |path| {
             let may = |folder: &str| path.starts_with(folder);
             // The command line binds the port that it was told, and hands the listener over.
-            may("worker/src/") && !may("worker/src/server") && path != "worker/src/cli/serve.rs"
+            // The tests of the hub's client play the hub.
+            let is_stub = path.starts_with("worker/src/models/tests/");
+            may("worker/src/") && !may("worker/src/server") && path != "worker/src/cli/serve.rs" && !is_stub
         },
         segments: &["axum", "hyper", "tungstenite", "tokio_tungstenite", "net", "TcpListener", "TcpStream"],
         bad: ("worker/src/sessions.rs", "    socket: axum::extract::ws::WebSocket,"),
         good: ("worker/src/server/socket.rs", "use axum::extract::ws::WebSocket;"),
+    },
+    SourceRule {
+        rule: "in the worker, only models/hub.rs calls out",
+        applies: |path| path.starts_with("worker/src/") && path != "worker/src/models/hub.rs",
+        segments: &["ureq", "reqwest", "hf_hub"],
+        bad: ("worker/src/models/fetch.rs", "use ureq::Agent;"),
+        good: ("worker/src/models/hub.rs", "use ureq::Agent;"),
     },
     SourceRule {
         rule: "the page never imports the worker",

@@ -1,7 +1,7 @@
 //! From what a user calls a model to the model itself: a name of the list, a GGUF file, or a
 //! directory in Hugging Face layout.
 
-use crate::models::{ModelError, ModelStore};
+use crate::models::{ModelError, ModelStore, Verified};
 use candle_core::Device;
 use shared::event::ErrorBody;
 use shared::model::load::{self, LoadError, Loaded};
@@ -53,12 +53,9 @@ pub enum Checkpoint {
 impl Checkpoint {
     /// Finds it; a name of the list wins over a path of the same name.
     pub fn find(name: &str, models: &ModelStore) -> Result<Self, CheckpointError> {
-        let entries = models.entries();
-        if let Some(entry) = entries.iter().find(|entry| entry.name == name) {
+        if let Some(name) = models.name_of(name) {
             // The pinned hashes are checked before a byte of the files is believed.
-            let path = models.verify(name)?.path;
-            let sha256 = Some(entry.sha256.clone());
-            return Ok(if path.is_dir() { Self::Directory(path, sha256) } else { Self::Gguf(path, sha256) });
+            return Ok(Checkpoint::of(&models.verify(name)?));
         }
         let path = Path::new(name);
         if path.is_dir() {
@@ -66,9 +63,15 @@ impl Checkpoint {
         } else if path.is_file() {
             Ok(Checkpoint::Gguf(path.to_owned(), None))
         } else {
-            let known = entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
+            let known = models.entries().into_iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
             Err(CheckpointError::Unknown { name: name.to_owned(), known })
         }
+    }
+
+    /// A model of the list, whose files were checked.
+    pub fn of(verified: &Verified) -> Self {
+        let (path, sha256) = (verified.path.clone(), Some(verified.sha256.clone()));
+        if path.is_dir() { Checkpoint::Directory(path, sha256) } else { Checkpoint::Gguf(path, sha256) }
     }
 
     /// Loads model and tokenizer.

@@ -60,6 +60,13 @@ fn transpose(mut bytes: Vec<u8>, tensor: &str) -> Vec<u8> {
     bytes
 }
 
+/// Overwrites the type of a matrix.
+fn set_type(mut bytes: Vec<u8>, tensor: &str, kind: u32) -> Vec<u8> {
+    let at = find(&bytes, tensor.as_bytes()) + tensor.len() + 20;
+    bytes[at..at + 4].copy_from_slice(&kind.to_le_bytes());
+    bytes
+}
+
 /// Overwrites the outer dimension of a matrix.
 fn set_rows(mut bytes: Vec<u8>, tensor: &str, rows: u64) -> Vec<u8> {
     let at = find(&bytes, tensor.as_bytes()) + tensor.len() + 12;
@@ -203,6 +210,7 @@ fn every_damage_is_named() {
     );
     let with_freqs = || bytes("gguf-rope-freqs");
     row("rope factor of zero", poison(with_freqs(), "rope_freqs.weight", 0.0), &["rope_freqs.weight", "0"]);
+    row("an unknown type", set_type(plain(), "token_embd.weight", 20), &["GGML type 20", FILE, "not supported"]);
     row(
         "a tokenizer larger than the embedding",
         set_rows(with_tokenizer(), "token_embd.weight", 299),

@@ -126,8 +126,12 @@ impl Golden {
     }
 
     pub fn load(&self) -> Loaded {
+        self.load_on(&Device::Cpu)
+    }
+
+    pub fn load_on(&self, device: &Device) -> Loaded {
         let path = self.path();
-        let loaded = if self.is_gguf() { gguf_file(&path, &Device::Cpu) } else { hf_directory(&path, &Device::Cpu) };
+        let loaded = if self.is_gguf() { gguf_file(&path, device) } else { hf_directory(&path, device) };
         loaded.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 

@@ -13,6 +13,7 @@ mod damaged_hf;
 mod default_model;
 mod goldens;
 mod gradient;
+mod hf_tokenizer;
 mod outputs;
 mod tokens;
 mod weights;

@@ -1,10 +1,14 @@
 //! `steerage models list|fetch|verify`.
 
 use super::{CliError, print_line};
+use crate::checkpoint::Checkpoint;
+use crate::memory;
 use crate::models::{DEFAULT_MODEL, FetchProgress, ModelError, ModelStore};
+use candle_core::Device;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use shared::event::ErrorBody;
+use std::time::Instant;
 
 /// Lists, fetches and verifies models.
 #[derive(Subcommand)]
@@ -16,8 +20,12 @@ pub enum ModelsCommand {
         /// Name of the model.
         #[arg(default_value = DEFAULT_MODEL)]
         name: String,
+        /// Downloads nothing: fails where the model is not on this machine.
+        #[arg(long)]
+        offline: bool,
     },
-    /// Checks size and SHA-256 of a model on this machine.
+    /// Checks size and SHA-256 of a model on this machine, loads it, and says how long that took and
+    /// how much memory it needed.
     Verify {
         /// Name of the model.
         #[arg(default_value = DEFAULT_MODEL)]
@@ -38,15 +46,28 @@ pub fn models(command: ModelsCommand) -> Result<(), CliError> {
                 ));
             }
         }
-        ModelsCommand::Fetch { name } => fetch(&models, &name)?,
-        ModelsCommand::Verify { name } => {
-            let verified = models.verify(&name).map_err(refused)?;
-            print_line(&format!(
-                "{name}: {} bytes, sha256 {}, read in {:.1} s",
-                verified.size_bytes, verified.sha256, verified.duration_secs
-            ));
-        }
+        ModelsCommand::Fetch { name, offline } => fetch(&if offline { models.offline() } else { models }, &name)?,
+        ModelsCommand::Verify { name } => verify(&models, &name)?,
     }
+    Ok(())
+}
+
+fn verify(models: &ModelStore, name: &str) -> Result<(), CliError> {
+    let verified = models.verify(name).map_err(refused)?;
+    print_line(&format!(
+        "{name}: {} bytes, sha256 {}, read in {:.1} s",
+        verified.size_bytes, verified.sha256, verified.duration_secs
+    ));
+    memory::reset_peak();
+    let started = Instant::now();
+    let loaded = Checkpoint::of(&verified).load(&Device::Cpu)?;
+    let duration_secs = started.elapsed().as_secs_f64();
+    let config = &loaded.model.config;
+    let peak = memory::peak_bytes().map_or("unknown".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000));
+    print_line(&format!(
+        "{name}: {}, {} layers of {}, vocabulary {}, loaded in {duration_secs:.1} s, peak memory {peak}",
+        loaded.architecture, config.num_hidden_layers, config.hidden_size, config.vocab_size
+    ));
     Ok(())
 }
 

