@@ -12,14 +12,18 @@ use candle_core::Tensor;
 use goldens::{Case, Golden, relative_error, tiny};
 use shared::metrics::token_weight;
 use worker::backend::{Backend, CandleBackend, CpuBackend, Input, Precision, Segment};
+use worker::device::DeviceChoice;
 
 const LOSS_TOLERANCE: f32 = 1e-4;
 const GRADIENT_TOLERANCE: f32 = 1e-3;
 
+/// The engine, and the reference model on the device that `STEERAGE_DEVICE` names.
 fn backends(golden: &Golden) -> [(&'static str, Box<dyn Backend>); 2] {
+    let choice: DeviceChoice = std::env::var("STEERAGE_DEVICE").map_or(DeviceChoice::Cpu, |name| name.parse().unwrap());
+    let device = choice.open().unwrap();
     [
         ("cpu", Box::new(CpuBackend::new(golden.load().model).unwrap())),
-        ("candle", Box::new(CandleBackend::new(golden.load().model))),
+        ("candle", Box::new(CandleBackend::new(golden.load_on(&device).model))),
     ]
 }
 

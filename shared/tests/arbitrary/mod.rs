@@ -223,8 +223,11 @@ fn prefix() -> impl Strategy<Value = Prefix> {
 }
 
 fn candidate() -> impl Strategy<Value = Candidate> {
-    (vec(any::<u32>(), 0..4), real(), any::<bool>())
-        .prop_map(|(ids, ce_train, dropped)| Candidate { ids, ce_train, dropped })
+    (vec(any::<u32>(), 0..4), real(), any::<bool>()).prop_map(|(ids, ce_train, dropped)| Candidate {
+        ids,
+        ce_train,
+        dropped,
+    })
 }
 
 fn flip() -> impl Strategy<Value = Flip> {

@@ -213,6 +213,7 @@ fn finish(state: &RunState, seconds: f64, as_json: bool) -> Result<(), CliError>
                     "nontrivial": result.nontriviality.passed,
                     "seconds": seconds,
                     "evaluations": result.evaluations,
+                    "evaluations_saved": result.evaluations_saved,
                 });
                 print_line(&line.to_string());
             } else {
