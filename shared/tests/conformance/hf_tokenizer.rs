@@ -45,7 +45,7 @@ fn stop_tokens_are_those_of_the_generation_config_first() {
 #[test]
 fn the_chat_template_is_a_file_or_in_the_tokenizers_config() {
     let config = ("config.json", json!({}));
-    let template = |files: &[(&str, Value)]| bundle(&[files, &[config.clone()]].concat()).chat_template;
+    let template = |files: &[(&str, Value)]| bundle(&[files, std::slice::from_ref(&config)].concat()).chat_template;
     let in_config = ("tokenizer_config.json", json!({"chat_template": "in config"}));
     assert_eq!(template(&[]), None);
     assert_eq!(template(std::slice::from_ref(&in_config)).unwrap(), "in config");
