@@ -3,7 +3,8 @@
 //! *Exact pruning.* The weighted cross-entropy is a sum of terms that are never negative, over a
 //! constant. A candidate whose sum so far exceeds that of the incumbent, or of a candidate that is
 //! already through, cannot win: it is dropped, and the winner and its score are those of brute
-//! force. Suffixes are taken hardest first, because their terms are the largest.
+//! force. Suffixes are taken hardest first, because their terms are the largest; where there is one
+//! only, its first tokens are: they weigh most.
 //!
 //! *Racing* (off by default) also drops candidates that probably will not win, as in successive halving
 //! (Jamieson and Talwalkar 2016), but by evidence instead of by quota: after at least
@@ -46,6 +47,9 @@ impl Racing {
     pub const MIN_SUFFIXES: usize = 3;
 }
 
+/// Sums are compared with some room for rounding, so that a tie is never dropped.
+const ROOM: f64 = 1.0 + 1e-9;
+
 /// What a contest is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Contest<'a> {
@@ -70,8 +74,9 @@ pub struct Standings {
     pub outcomes: Vec<Outcome>,
     /// The winner's terms, in the order of the contest's suffixes, where it was scored in this contest.
     pub winner_terms: Option<Vec<SuffixCe>>,
-    /// Forwards of one (candidate, suffix) that brute force would have needed and this did not.
-    pub saved: u64,
+    /// Forwards of one (candidate, suffix) that brute force would have needed and this did not. Less than
+    /// none where a glance at the first tokens, counted as a forward, dropped too few.
+    pub saved: i64,
 }
 
 /// A candidate on its way.
@@ -79,13 +84,15 @@ struct Runner<'a> {
     ids: &'a [u32],
     /// By place in the order of the suffixes.
     terms: Vec<SuffixCe>,
+    /// `Σ weight · ce` is at least this, by its first tokens.
+    at_least: f64,
     dropped: bool,
 }
 
 impl Runner<'_> {
     /// `Σ weight · ce` so far.
     fn sum(&self) -> f64 {
-        self.terms.iter().map(|term| term.ce * term.weight).sum()
+        self.terms.iter().map(|term| term.ce * term.weight).sum::<f64>().max(self.at_least)
     }
 }
 
@@ -109,7 +116,7 @@ impl Contest<'_> {
             distinct = self.race(objective, &order, distinct, racing, &mut dropped)?;
         }
         let mut runners: Vec<Runner<'_>> =
-            distinct.into_iter().map(|ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
+            distinct.into_iter().map(|ids| Runner { ids, terms: Vec::new(), at_least: 0.0, dropped: false }).collect();
         self.prune(objective, &order, &mut runners, known_best)?;
         let total = self.total_weight(objective);
         for runner in &runners {
@@ -130,11 +137,11 @@ impl Contest<'_> {
             .collect();
         let winner = best(&outcomes).map(|at| candidates[at].as_slice());
         let winner = runners.iter().find(|runner| winner == Some(runner.ids));
-        let brute_force = (candidates.len() * self.suffixes.len()) as u64;
+        let brute_force = (candidates.len() * self.suffixes.len()) as i64;
         Ok(Standings {
             outcomes,
             winner_terms: winner.map(|runner| self.in_place(&order, &runner.terms)),
-            saved: brute_force.saturating_sub(objective.evaluations() - before),
+            saved: brute_force - (objective.evaluations() - before) as i64,
         })
     }
 
@@ -181,10 +188,9 @@ impl Contest<'_> {
         runners: &mut [Runner<'_>],
         to_beat: f64,
     ) -> Result<(), ObjectiveError> {
-        // Sums are compared with some room for rounding, so that a tie is never dropped.
-        const ROOM: f64 = 1.0 + 1e-9;
         let total = self.total_weight(objective);
         let mut bound = to_beat;
+        self.glance(objective, order, runners, &mut bound)?;
         for places in rounds(order.len()) {
             let first = places.start == 0;
             let mut going: Vec<&mut Runner<'_>> =
@@ -213,6 +219,38 @@ impl Contest<'_> {
         Ok(())
     }
 
+    /// Exact pruning by the first tokens of the only suffix, where there is enough to win anything by it.
+    /// With more suffixes the first of them does the same, and its forwards are needed anyway.
+    fn glance(
+        &self,
+        objective: &Objective,
+        order: &[usize],
+        runners: &mut [Runner<'_>],
+        bound: &mut f64,
+    ) -> Result<(), ObjectiveError> {
+        const TOKENS: usize = 8;
+        const FEWEST_RUNNERS: usize = 8;
+        let &[only] = self.suffixes else { return Ok(()) };
+        let completion = objective.suffixes()[only].completion.len();
+        if runners.len() < FEWEST_RUNNERS || completion < 2 * TOKENS {
+            return Ok(());
+        }
+        let prefixes: Vec<PrefixInput> = runners.iter().map(|runner| PrefixInput::Ids(runner.ids.to_vec())).collect();
+        let beginnings = objective.score_beginning(&prefixes, only, TOKENS)?;
+        let total = self.total_weight(objective);
+        // Whoever begins best goes all the way, for a bound that the others have to be below.
+        let leader = (0..runners.len()).min_by(|&a, &b| beginnings[a].total_cmp(&beginnings[b]));
+        if let Some(leader) = leader {
+            self.advance(objective, order, &mut [&mut runners[leader]], 0..1, Precision::F32)?;
+            *bound = bound.min(runners[leader].sum() / total);
+        }
+        for (runner, beginning) in runners.iter_mut().zip(beginnings) {
+            runner.at_least = beginning;
+            runner.dropped = runner.terms.is_empty() && beginning > *bound * total * ROOM;
+        }
+        Ok(())
+    }
+
     /// Drops by evidence; returns the survivors.
     fn race<'c>(
         &self,
@@ -223,7 +261,7 @@ impl Contest<'_> {
         dropped: &mut BTreeMap<Vec<u32>, f64>,
     ) -> Result<Vec<&'c [u32]>, ObjectiveError> {
         let mut runners: Vec<Runner<'_>> =
-            candidates.iter().map(|&ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
+            candidates.iter().map(|&ids| Runner { ids, terms: Vec::new(), at_least: 0.0, dropped: false }).collect();
         for places in rounds(order.len()) {
             let mut going: Vec<&mut Runner<'_>> = runners.iter_mut().filter(|runner| !runner.dropped).collect();
             if going.len() < 2 {

@@ -11,7 +11,7 @@ use shared::metrics::{token_weight, weighted_ce};
 use shared::spec::Split;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// A prefix to be scored.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub struct Objective {
     early_weight: f64,
     stop_ids: Vec<u32>,
     evaluations: AtomicU64,
-    evaluations_saved: AtomicU64,
+    evaluations_saved: AtomicI64,
     stop: Arc<AtomicBool>,
 }
 
@@ -87,7 +87,7 @@ impl Objective {
         stop: Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
         backend.begin(chat_pre)?;
-        let (evaluations, evaluations_saved) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (evaluations, evaluations_saved) = (AtomicU64::new(0), AtomicI64::new(0));
         Ok(Objective { backend, plan, suffixes, early_k, early_weight, stop_ids, evaluations, evaluations_saved, stop })
     }
 
@@ -113,11 +113,11 @@ impl Objective {
 
     /// Forwards that brute force would have needed on top of these.
     pub fn evaluations_saved(&self) -> u64 {
-        self.evaluations_saved.load(Ordering::Relaxed)
+        self.evaluations_saved.load(Ordering::Relaxed).max(0).unsigned_abs()
     }
 
-    /// Counts forwards that were not needed.
-    pub fn save_evaluations(&self, count: u64) {
+    /// Counts forwards that were not needed, or those spent in vain where it is below zero.
+    pub fn save_evaluations(&self, count: i64) {
         self.evaluations_saved.fetch_add(count, Ordering::Relaxed);
     }
 
@@ -160,6 +160,23 @@ impl Objective {
         self.score_in(prefixes, indices, Precision::F32)
     }
 
+    /// The same over the first `tokens` tokens of one suffix's completion only: the weighted sum of their
+    /// negative log-likelihoods, a lower bound of the whole sum. A forward like any other.
+    pub fn score_beginning(
+        &self,
+        prefixes: &[PrefixInput],
+        index: usize,
+        tokens: usize,
+    ) -> Result<Vec<f64>, ObjectiveError> {
+        let scores = self.with_memory(|| self.score_as_planned(prefixes, &[index], Precision::F32, tokens))?;
+        Ok(scores.iter().flatten().map(|score| score.ce * score.weight).collect())
+    }
+
+    /// Takes the model back.
+    pub fn into_backend(self) -> Box<dyn Backend> {
+        self.backend
+    }
+
     /// The same, with the linear layers in the precision that is asked for.
     pub fn score_in(
         &self,
@@ -167,7 +184,7 @@ impl Objective {
         indices: &[usize],
         precision: Precision,
     ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
-        self.with_memory(|| self.score_as_planned(prefixes, indices, precision))
+        self.with_memory(|| self.score_as_planned(prefixes, indices, precision, usize::MAX))
     }
 
     /// Tries again in smaller passes where the memory was planned too large.
@@ -183,10 +200,15 @@ impl Objective {
         prefixes: &[PrefixInput],
         indices: &[usize],
         precision: Precision,
+        most_tokens: usize,
     ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
+        let targets = |suffix: usize| {
+            let completion = self.targets(indices[suffix]);
+            &completion[..completion.len().min(most_tokens)]
+        };
         let mut scores = vec![Vec::with_capacity(indices.len()); prefixes.len()];
-        let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index)).collect();
-        let inputs_none: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(true, index)).collect();
+        let input = |none: bool| indices.iter().map(move |&index| self.input(none, index, most_tokens));
+        let (inputs, inputs_none): (Vec<Vec<u32>>, Vec<Vec<u32>>) = (input(false).collect(), input(true).collect());
         let pairs: Vec<(usize, usize)> =
             (0..prefixes.len()).flat_map(|prefix| (0..indices.len()).map(move |at| (prefix, at))).collect();
         let rows = |pair: Option<&(usize, usize)>, &(prefix, at): &(usize, usize)| {
@@ -200,12 +222,12 @@ impl Objective {
             let Forest { segments: mut forest, ends } = lay_out(&prefixes[first..=last]);
             for &(prefix, suffix) in pairs {
                 let input = if prefixes[prefix].is_none() { &inputs_none[suffix] } else { &inputs[suffix] };
-                let targets = self.targets(indices[suffix]);
+                let targets = targets(suffix);
                 forest.push(Segment { parent: ends[prefix - first], input: Input::Ids(input), targets });
             }
             let mut values = self.backend.score(&forest, precision)?.into_iter().map(|score| score.nll);
             for &(prefix, suffix) in pairs {
-                let own: Vec<f32> = values.by_ref().take(self.targets(indices[suffix]).len()).collect();
+                let own: Vec<f32> = values.by_ref().take(targets(suffix).len()).collect();
                 let (ce, weight) = weighted_ce(&own, self.early_k, self.early_weight);
                 scores[prefix].push(SuffixCe { ce, weight });
             }
@@ -228,7 +250,7 @@ impl Objective {
 
     fn gradient_as_planned(&self, embeds: &Tensor, indices: &[usize]) -> Result<(f64, Tensor), ObjectiveError> {
         let total_weight: f64 = indices.iter().map(|&index| self.weight(index)).sum();
-        let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index)).collect();
+        let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index, usize::MAX)).collect();
         let (mut ce, mut gradient) = (0.0, embeds.zeros_like()?);
         let order: Vec<usize> = (0..indices.len()).collect();
         let prefix_rows = embeds.dims()[0];
@@ -275,12 +297,12 @@ impl Objective {
         &self.suffixes[index].completion
     }
 
-    /// What follows the prefix, `none` the empty one: all but the last completion token, which
-    /// predicts nothing that is scored.
-    fn input(&self, none: bool, index: usize) -> Vec<u32> {
+    /// What follows the prefix, `none` the empty one, where `tokens` of the completion are scored: the
+    /// last of them predicts nothing and is left out.
+    fn input(&self, none: bool, index: usize, tokens: usize) -> Vec<u32> {
         let SuffixTarget { tail, tail_none, completion, .. } = &self.suffixes[index];
         let tail = if none { tail_none } else { tail };
-        [tail, &completion[..completion.len().saturating_sub(1)]].concat()
+        [tail, &completion[..completion.len().min(tokens).saturating_sub(1)]].concat()
     }
 }
 

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// two cores, large enough for the matrix products to run at full speed.
 const MOST_POSITIONS: usize = 1024;
 
+/// The same for passes with a gradient, which keep something of every layer for each position.
+const MOST_GRADIENT_POSITIONS: usize = 512;
+
 /// Fewest positions that are worth a pass: one prefix with one short suffix.
 const FEWEST_POSITIONS: usize = 64;
 
@@ -77,16 +80,23 @@ impl PassMemory {
 impl Plan {
     /// Plans for so much memory.
     pub fn new(pass: PassMemory, available_bytes: usize) -> Result<Self, TooLittleMemory> {
-        let positions = |bytes_per_position: usize| {
-            let fitting = available_bytes.saturating_sub(pass.fixed_bytes) / bytes_per_position;
-            fitting.min(MOST_POSITIONS)
-        };
-        let (score, gradient) = (positions(pass.score_bytes_per_position), positions(pass.gradient_bytes_per_position));
+        let fitting = |bytes_per_position: usize| available_bytes.saturating_sub(pass.fixed_bytes) / bytes_per_position;
+        let score = fitting(pass.score_bytes_per_position).min(MOST_POSITIONS);
+        let gradient = fitting(pass.gradient_bytes_per_position).min(MOST_GRADIENT_POSITIONS);
         if score.min(gradient) < FEWEST_POSITIONS {
             let most = pass.score_bytes_per_position.max(pass.gradient_bytes_per_position);
             return Err(TooLittleMemory { needed_bytes: pass.fixed_bytes + FEWEST_POSITIONS * most, available_bytes });
         }
         Ok(Plan { score_positions: score.into(), gradient_positions: gradient.into(), halved: false.into() })
+    }
+
+    /// Passes of the usual size, whatever the memory.
+    pub fn unbounded() -> Self {
+        Plan {
+            score_positions: MOST_POSITIONS.into(),
+            gradient_positions: MOST_GRADIENT_POSITIONS.into(),
+            halved: false.into(),
+        }
     }
 
     /// Plans for what the limit leaves beside what the process already holds, or for the memory that is

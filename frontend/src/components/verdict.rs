@@ -75,8 +75,9 @@ pub fn Verdict(
             </div>
             <p class="muted">
                 {format!(
-                    "{} evaluations: forwards of one candidate with one suffix.",
+                    "{} evaluations: forwards of one candidate with one suffix. {} more were not needed, because their candidates could not win.",
                     format::count(result.evaluations),
+                    format::count(result.evaluations_saved),
                 )}
             </p>
         </div>

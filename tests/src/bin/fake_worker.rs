@@ -167,7 +167,7 @@ fn scripted_event(n: i64, script: Script) -> Event {
         return Event::Progress { stage: 0, step, total_steps: script.events as usize };
     }
     let ids = vec![n as u32; script.ids as usize];
-    Event::Candidates { stage: 0, step, candidates: vec![Candidate { ids, ce_train: 1.0 / n as f64 }] }
+    Event::Candidates { stage: 0, step, candidates: vec![Candidate { ids, ce_train: 1.0 / n as f64, dropped: false }] }
 }
 
 fn finished() -> Event {
@@ -182,6 +182,7 @@ fn finished() -> Event {
         overlap_at_k: ratio,
         nontriviality: Verdict { passed: true, findings: Vec::new() },
         evaluations: 7,
+        evaluations_saved: 0,
     };
     Event::Finished { result: Box::new(result) }
 }

@@ -4,9 +4,11 @@
 //! warm up and then `repeats` times; the median counts.
 
 mod cases;
+mod subject;
 mod works;
 
 pub use cases::{Cases, GcgCase};
+pub use subject::Subject;
 pub use works::{WORKS, Work};
 
 use crate::backend::{Backend, BackendError, Precision};
@@ -54,22 +56,23 @@ pub struct Report {
 
 /// Measures some works; `done` is told each as it ends.
 pub fn measure(
-    backend: &mut dyn Backend,
+    subject: &mut Subject,
     works: &[&'static Work],
     cases: &Cases,
     repeats: usize,
     mut done: impl FnMut(&Measured),
 ) -> Result<Report, BackendError> {
-    let peaks = Peaks { f32: peak(backend, Precision::F32)?, bf16: peak(backend, Precision::Bf16)? };
+    let peaks =
+        Peaks { f32: peak(subject.backend(), Precision::F32)?, bf16: peak(subject.backend(), Precision::Bf16)? };
     let mut measured = Vec::with_capacity(works.len());
     for &work in works {
-        backend.begin(&[])?;
+        subject.backend().begin(&[])?;
         memory::reset_peak();
-        let mut result = (work.run)(backend, cases, work.precision)?;
+        let mut result = (work.run)(subject, cases, work.precision)?;
         let mut seconds = Vec::with_capacity(repeats);
         for _ in 0..repeats {
             let start = Instant::now();
-            result = (work.run)(backend, cases, work.precision)?;
+            result = (work.run)(subject, cases, work.precision)?;
             seconds.push(start.elapsed().as_secs_f64());
         }
         let seconds = median(&mut seconds);

@@ -1,9 +1,13 @@
 //! The works: what is run, and how much arithmetic it is.
 
 use super::cases::{Cases, GcgCase};
+use super::subject::Subject;
 use crate::backend::{Backend, BackendError, Input, Precision, Segment};
+use crate::contest::{Contest, KnownScores, best};
 use crate::forest::Forest;
+use crate::objective::SuffixTarget;
 use shared::model::Config;
+use shared::spec::Split;
 
 /// A piece of work that is measured.
 pub struct Work {
@@ -14,7 +18,7 @@ pub struct Work {
     /// Of the linear layers.
     pub precision: Precision,
     /// Does it once.
-    pub run: fn(&mut dyn Backend, &Cases, Precision) -> Result<Done, BackendError>,
+    pub run: fn(&mut Subject, &Cases, Precision) -> Result<Done, BackendError>,
 }
 
 /// What one run of a work did.
@@ -30,7 +34,7 @@ pub struct Done {
 const fn work(
     name: &'static str,
     precision: Precision,
-    run: fn(&mut dyn Backend, &Cases, Precision) -> Result<Done, BackendError>,
+    run: fn(&mut Subject, &Cases, Precision) -> Result<Done, BackendError>,
     help: &'static str,
 ) -> Work {
     Work { name, help, precision, run }
@@ -43,14 +47,19 @@ pub const WORKS: &[Work] = &[
     work("grad-8x90-f32", Precision::F32, gradient, "8 sequences of 90 tokens, gradient to all input embeddings"),
     work("grad-8x90-bf16", Precision::Bf16, gradient, "the same for screening"),
     work("gcg-step", Precision::F32, gcg_step, "one gradient, then 64 candidates on one message of 24 target tokens"),
+    work("gcg-step-pruned", Precision::F32, gcg_step_pruned, "the same, dropping candidates that cannot win"),
     work("gcg-step-bf16", Precision::Bf16, gcg_step, "the same, screened in bf16, the best 8 scored again in f32"),
     work("decode", Precision::F32, decode, "32 greedy tokens for 8 prompts"),
     work("gemm-layers-f32", Precision::F32, layers, "the linear layers alone, 720 rows at a time"),
     work("gemm-layers-bf16", Precision::Bf16, layers, "the same for screening"),
 ];
 
-/// Sequences that one pass takes.
+/// Sequences that one scoring pass takes.
 const BATCH: usize = 8;
+
+/// Sequences that a gradient is taken of, and how many a pass takes: as many positions as in a search.
+const GRADIENT_SEQUENCES: usize = 8;
+const GRADIENT_BATCH: usize = 4;
 
 /// Replacements that a step would draw from at each position, as GCG's authors do.
 const TOP_K: usize = 256;
@@ -97,7 +106,8 @@ fn segment(ids: &[u32]) -> Segment<'_> {
     Segment { parent: None, input, targets: &ids[ids.len() - Cases::SCORED..] }
 }
 
-fn score(backend: &mut dyn Backend, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
+fn score(subject: &mut Subject, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
+    let backend = subject.backend();
     let (mut values, mut flops) = (Vec::new(), Flops::default());
     for batch in cases.sequences.chunks(BATCH) {
         let segments: Vec<Segment<'_>> = batch.iter().map(|ids| segment(ids)).collect();
@@ -108,39 +118,31 @@ fn score(backend: &mut dyn Backend, cases: &Cases, precision: Precision) -> Resu
     Ok(Done { values, positions: flops.positions, flops: flops.forward(backend.config()) })
 }
 
-fn gradient(backend: &mut dyn Backend, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
-    let batch = &cases.sequences[..BATCH];
-    let segments: Vec<Segment<'_>> = batch.iter().map(|ids| segment(ids)).collect();
-    let count = BATCH * Cases::SCORED;
-    let weights = vec![1.0 / count as f32; count];
-    let gradient = backend.gradient(&segments, &weights, 0..BATCH, precision)?;
-    let norm: f32 = gradient.embeds.sqr()?.sum_all()?.to_scalar()?;
-    let mut flops = Flops::default();
-    batch.iter().for_each(|ids| flops.add(0, ids.len() - 1, Cases::SCORED));
-    let values = vec![mean(gradient.nll), f64::from(norm).sqrt()];
+fn gradient(subject: &mut Subject, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
+    let backend = subject.backend();
+    let sequences = &cases.sequences[..GRADIENT_SEQUENCES];
+    let count = GRADIENT_SEQUENCES * Cases::SCORED;
+    let (mut nll, mut square, mut flops) = (Vec::new(), 0.0, Flops::default());
+    for batch in sequences.chunks(GRADIENT_BATCH) {
+        let segments: Vec<Segment<'_>> = batch.iter().map(|ids| segment(ids)).collect();
+        let weights = vec![1.0 / count as f32; batch.len() * Cases::SCORED];
+        let gradient = backend.gradient(&segments, &weights, 0..batch.len(), precision)?;
+        square += f64::from(gradient.embeds.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        nll.extend(gradient.nll);
+        batch.iter().for_each(|ids| flops.add(0, ids.len() - 1, Cases::SCORED));
+    }
+    let values = vec![mean(nll), square.sqrt()];
     Ok(Done { values, positions: flops.positions, flops: flops.gradient(backend.config()) })
 }
 
 /// The best candidate's index and mean cross-entropy.
-fn gcg_step(backend: &mut dyn Backend, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
-    let GcgCase { before, prefix, after, target, candidates } = &cases.gcg;
+fn gcg_step(subject: &mut Subject, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
+    let backend = subject.backend();
+    let GcgCase { before, after, target, candidates, .. } = &cases.gcg;
     backend.begin(before)?;
     let rest = [&after[..], &target[..target.len() - 1]].concat();
-    let mut flops = Flops::default();
-    // 1. Where would a change help? The gradient, times every embedding.
-    let leaf = backend.embed(prefix)?;
-    let segments = [
-        Segment { parent: None, input: Input::Embeds(&leaf), targets: &[] },
-        Segment { parent: Some(0), input: Input::Ids(&rest), targets: target },
-    ];
-    let weights = vec![1.0 / target.len() as f32; target.len()];
-    let gradient = backend.gradient(&segments, &weights, 0..1, precision)?;
-    flops.add(before.len(), prefix.len() + rest.len(), target.len());
-    let mut total = flops.gradient(backend.config());
-    for changes in backend.embedding_products(&gradient.embeds)?.to_vec2::<f32>()? {
-        std::hint::black_box(lowest(&changes, TOP_K));
-    }
-    // 2. The candidates that were drawn from there, each once.
+    gcg_gradient(backend, &cases.gcg, precision)?;
+    // The candidates that were drawn from there, each once.
     let mut distinct: Vec<&[u32]> = candidates.iter().map(Vec::as_slice).collect();
     distinct.sort_unstable();
     distinct.dedup();
@@ -155,10 +157,57 @@ fn gcg_step(backend: &mut dyn Backend, cases: &Cases, precision: Precision) -> R
     }
     let best = (0..values.len()).min_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0);
     let index = candidates.iter().position(|candidate| candidate == distinct[best]).unwrap_or(0);
-    let mut flops = Flops::default();
-    candidates.iter().for_each(|ids| flops.add(before.len(), ids.len() + rest.len(), target.len()));
-    total += flops.forward(backend.config());
-    Ok(Done { values: vec![index as f64, values[best]], positions: flops.positions, flops: total })
+    Ok(gcg_done(backend.config(), &cases.gcg, index, values[best]))
+}
+
+/// The same by way of a search's own contest: candidates that cannot win are dropped.
+fn gcg_step_pruned(subject: &mut Subject, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
+    let GcgCase { before, after, target, candidates, .. } = &cases.gcg;
+    subject.backend().begin(before)?;
+    gcg_gradient(subject.backend(), &cases.gcg, precision)?;
+    let message = SuffixTarget {
+        split: Split::Train,
+        text: String::new(),
+        tail: after.clone(),
+        tail_none: after.clone(),
+        completion: target.clone(),
+    };
+    let (found, config) = subject.with_objective(before, message, |objective| {
+        let contest = Contest { suffixes: &[0], incumbent: f64::INFINITY, hardness: &[], racing: None };
+        let standings = contest.run(objective, candidates, &mut KnownScores::default())?;
+        let found = best(&standings.outcomes).map(|at| (at, standings.outcomes[at].value()));
+        Ok((found, objective.backend().config().clone()))
+    })?;
+    let (index, ce) = found.unwrap_or((0, f64::INFINITY));
+    Ok(gcg_done(&config, &cases.gcg, index, ce))
+}
+
+/// Where would a change of one token help? The gradient at the prefix, times every embedding.
+fn gcg_gradient(backend: &dyn Backend, case: &GcgCase, precision: Precision) -> Result<(), BackendError> {
+    let GcgCase { prefix, after, target, .. } = case;
+    let rest = [&after[..], &target[..target.len() - 1]].concat();
+    let leaf = backend.embed(prefix)?;
+    let segments = [
+        Segment { parent: None, input: Input::Embeds(&leaf), targets: &[] },
+        Segment { parent: Some(0), input: Input::Ids(&rest), targets: target },
+    ];
+    let weights = vec![1.0 / target.len() as f32; target.len()];
+    let gradient = backend.gradient(&segments, &weights, 0..1, precision)?;
+    for changes in backend.embedding_products(&gradient.embeds)?.to_vec2::<f32>()? {
+        std::hint::black_box(lowest(&changes, TOP_K));
+    }
+    Ok(())
+}
+
+/// What a step's result needs, whether all of it was run or not.
+fn gcg_done(config: &Config, case: &GcgCase, index: usize, ce: f64) -> Done {
+    let GcgCase { before, prefix, after, target, candidates } = case;
+    let rest = after.len() + target.len() - 1;
+    let (mut gradient, mut scoring) = (Flops::default(), Flops::default());
+    gradient.add(before.len(), prefix.len() + rest, target.len());
+    candidates.iter().for_each(|ids| scoring.add(before.len(), ids.len() + rest, target.len()));
+    let flops = gradient.gradient(config) + scoring.forward(config);
+    Done { values: vec![index as f64, ce], positions: scoring.positions, flops }
 }
 
 /// The `count` tokens with the lowest values.
@@ -189,7 +238,8 @@ fn score_candidates(
     Ok(values)
 }
 
-fn decode(backend: &mut dyn Backend, cases: &Cases, _: Precision) -> Result<Done, BackendError> {
+fn decode(subject: &mut Subject, cases: &Cases, _: Precision) -> Result<Done, BackendError> {
+    let backend = subject.backend();
     const TOKENS: usize = 32;
     let prompts: Vec<Vec<u32>> = cases.sequences[..BATCH].to_vec();
     let completions = backend.greedy(&prompts, TOKENS, &[], &mut |_| true)?;
@@ -200,7 +250,8 @@ fn decode(backend: &mut dyn Backend, cases: &Cases, _: Precision) -> Result<Done
 }
 
 /// The matrix products of [`score`]'s layers and nothing else.
-fn layers(backend: &mut dyn Backend, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
+fn layers(subject: &mut Subject, cases: &Cases, precision: Precision) -> Result<Done, BackendError> {
+    let backend = subject.backend();
     let rows: usize = cases.sequences[..BATCH].iter().map(Vec::len).sum();
     backend.multiply_layers(rows, precision)?;
     let flops = Flops { positions: rows, ..Flops::default() };

@@ -2,7 +2,7 @@
 
 use super::{CliError, print_line, read_input};
 use crate::backend::{self, BackendError};
-use crate::bench::{self, Cases, Measured, WORKS, Work};
+use crate::bench::{self, Cases, Measured, Subject, WORKS, Work};
 use crate::checkpoint::Checkpoint;
 use crate::device::Machine;
 use crate::models::{DEFAULT_MODEL, ModelStore};
@@ -36,9 +36,9 @@ pub fn bench(args: BenchArgs, machine: &Machine) -> Result<(), CliError> {
     let start = Instant::now();
     let model = Checkpoint::find(&args.model, &ModelStore::from_env())?.load(&machine.device.open()?)?.model;
     let failed = |error: BackendError| CliError::failed(error.to_string());
-    let mut backend = backend::fastest(model).map_err(failed)?;
+    let mut subject = Subject::new(backend::fastest(model).map_err(failed)?);
     let load_secs = start.elapsed().as_secs_f64();
-    let config = backend.config();
+    let config = subject.backend().config().clone();
     let cases = match &args.cases {
         None => Cases::random(config.vocab_size),
         Some(file) => {
@@ -54,7 +54,7 @@ pub fn bench(args: BenchArgs, machine: &Machine) -> Result<(), CliError> {
         print_line(&format!("{} loaded in {load_secs:.2} s", args.model));
         print_line("work                    seconds    tokens/s   GFLOP/s   of peak   peak memory");
     }
-    let report = bench::measure(&mut *backend, &works, &cases, args.repeats as usize, |measured| {
+    let report = bench::measure(&mut subject, &works, &cases, args.repeats as usize, |measured| {
         if !args.json {
             print_line(&row(measured));
         }

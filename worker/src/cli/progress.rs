@@ -139,7 +139,8 @@ pub fn print_result(state: &RunState, result: &RunResult, seconds: f64) {
     }
     print_line("");
     check::print(&result.nontriviality);
-    print_line(&format!("{} evaluations in {seconds:.0} s", result.evaluations));
+    let saved = result.evaluations_saved;
+    print_line(&format!("{} evaluations in {seconds:.0} s ({saved} more were not needed)", result.evaluations));
 }
 
 fn is_test(state: &RunState, index: usize) -> bool {
