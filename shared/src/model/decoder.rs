@@ -3,9 +3,10 @@
 
 use super::ops::{self, Rope};
 use super::{Activation, Config};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
-/// A decoder-only transformer with frozen f32 weights.
+/// A decoder-only transformer with frozen weights: f32, or in [`Decoder::with_linear_layers_in`]'s dtype
+/// those of the linear layers. Everything between these layers is f32.
 pub struct Decoder {
     /// Its shape.
     pub config: Config,
@@ -59,6 +60,34 @@ impl Decoder {
     ) -> Result<Decoder> {
         let rope = Rope::new(&config.rope, config.head_dim, config.context_length, embed_tokens.device())?;
         Ok(Decoder { config, embed_tokens, layers, norm, lm_head, rope })
+    }
+
+    /// The same model with the linear layers and the head in another dtype. Norms, embeddings and rotary
+    /// tables stay in f32 and are shared with this one.
+    pub fn with_linear_layers_in(&self, dtype: DType) -> Result<Decoder> {
+        let layers = self.layers.iter().map(|layer| {
+            Ok(Layer {
+                attention_norm: layer.attention_norm.clone(),
+                q_proj: layer.q_proj.to_dtype(dtype)?,
+                k_proj: layer.k_proj.to_dtype(dtype)?,
+                v_proj: layer.v_proj.to_dtype(dtype)?,
+                o_proj: layer.o_proj.to_dtype(dtype)?,
+                attention_out_norm: layer.attention_out_norm.clone(),
+                feed_forward_norm: layer.feed_forward_norm.clone(),
+                gate_proj: layer.gate_proj.to_dtype(dtype)?,
+                up_proj: layer.up_proj.to_dtype(dtype)?,
+                down_proj: layer.down_proj.to_dtype(dtype)?,
+                feed_forward_out_norm: layer.feed_forward_out_norm.clone(),
+            })
+        });
+        Ok(Decoder {
+            config: self.config.clone(),
+            embed_tokens: self.embed_tokens.clone(),
+            layers: layers.collect::<Result<_>>()?,
+            norm: self.norm.clone(),
+            lm_head: self.lm_head.to_dtype(dtype)?,
+            rope: self.rope.clone(),
+        })
     }
 
     /// Where the weights are.

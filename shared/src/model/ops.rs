@@ -13,15 +13,19 @@ use candle_core::{
 /// `x · weightᵀ` for a frozen weight: `(rows, in) · (out, in)ᵀ → (rows, out)`.
 ///
 /// candle's own matrix product computes the weight's gradient too, a third of the whole backward
-/// pass, only to throw it away. This one knows that nobody asks for it.
+/// pass, only to throw it away. This one knows that nobody asks for it. The product is computed in the
+/// weight's dtype, the result has that of `x`.
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let dims = x.dims();
     let Some((&in_features, rows)) = dims.split_last() else { bail!("a linear layer needs at least one dimension") };
     let rows_total: usize = rows.iter().product();
-    let out = x.reshape((rows_total, in_features))?.apply_op1(FrozenLinear { weight: weight.clone() })?;
+    let out = x
+        .reshape((rows_total, in_features))?
+        .to_dtype(weight.dtype())?
+        .apply_op1(FrozenLinear { weight: weight.clone() })?;
     let mut shape = rows.to_vec();
     shape.push(weight.dim(0)?);
-    out.reshape(shape)
+    out.reshape(shape)?.to_dtype(x.dtype())
 }
 
 struct FrozenLinear {

@@ -7,7 +7,7 @@
 
 use super::Decoder;
 use super::ops;
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 /// Rows of logits that exist at a time.
 pub const ROWS_PER_CHUNK: usize = 128;
@@ -55,14 +55,15 @@ pub fn nll_with_surrogate(
         all.extend(chunk_nll(&logits, &target_ids)?);
         let weights = Tensor::new(&weights[start..start + targets.len()], hidden.device())?.unsqueeze(1)?;
         let mut pulls = ops::softmax(&logits)?; // (rows, vocab)
-        let mut of_target = head.index_select(&target_ids, 0)?; // (rows, hidden)
+        let mut of_target = head.index_select(&target_ids, 0)?.to_dtype(DType::F32)?; // (rows, hidden)
         if let Some(cap) = model.config.final_softcap {
             let slope = ops::soft_cap_slope(&logits, cap)?;
             of_target = of_target.broadcast_mul(&slope.gather(&target_ids.unsqueeze(1)?, 1)?)?;
             pulls = (pulls * slope)?;
         }
         // (rows, vocab) · (vocab, hidden)
-        gradients.push((pulls.matmul(head)? - of_target)?.broadcast_mul(&weights)?);
+        let of_all = pulls.to_dtype(head.dtype())?.matmul(head)?.to_dtype(DType::F32)?;
+        gradients.push((of_all - of_target)?.broadcast_mul(&weights)?);
     }
     let gradient = Tensor::cat(&gradients, 0)?;
     Ok((all, (hidden * gradient)?.sum_all()?))

@@ -1,7 +1,7 @@
 //! The gradient of the weighted cross-entropy with respect to the prefix's input embeddings.
 
 use crate::goldens::{Case, Subject, relative_error};
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use shared::metrics::{token_weight, weighted_ce};
 use shared::model::Past;
 use shared::model::score::{nll, nll_with_surrogate};
@@ -101,6 +101,21 @@ pub fn equals_finite_differences(subject: &Subject<'_>) {
         let allowed = 5e-3 * f64::from(norm) + 2e-4;
         let name = format!("{}, direction {number}", subject.golden.name);
         assert!((measured - analytic).abs() <= allowed, "{name}: {analytic}, measured {measured} (norm {norm})");
+    }
+}
+
+/// With the linear layers in half precision, as GPUs screen candidates, nothing else changes: the loss and
+/// the gradient move by as much as rounding the weights moves them. (f16 here: candle's CPU kernels know
+/// no bf16.)
+pub fn survives_half_precision(subject: &Subject<'_>) {
+    let half = subject.model.with_linear_layers_in(DType::F16).unwrap();
+    let half = Subject { golden: subject.golden, model: &half };
+    for case in subject.golden.cases.iter().filter(|case| !case.prefix().is_empty()) {
+        let ((exact, gradient), (ce, rounded)) = (subject.gradient(case, 0, None), half.gradient(case, 0, None));
+        let name = format!("{}, {}", subject.golden.name, case.id);
+        assert!(ce != exact && (ce - exact).abs() < 1e-2, "{name}: {ce}, in f32 {exact}");
+        let error = relative_error(&rounded, &gradient);
+        assert!(error < 2e-2, "{name}: relative error {error}");
     }
 }
 

@@ -63,6 +63,11 @@ fn weights_are_those_of_the_file() {
 }
 
 #[test]
+fn gradients_survive_half_precision() {
+    for_every_tiny(gradient::survives_half_precision);
+}
+
+#[test]
 fn logits_equal_those_of_transformers() {
     for_every_tiny(outputs::logits);
 }

@@ -1,4 +1,7 @@
 //! The reference model behind the trait: every sequence on its own, padded into one batch.
+//!
+//! On GPUs it has a second form for screening, with the linear layers in bf16; candle's CPU kernels know
+//! no bf16, so there everything is f32.
 
 use super::{Backend, BackendError, Gradient, Input, Precision, Segment, TokenScore};
 use crate::planner::PassMemory;
@@ -7,11 +10,14 @@ use shared::model::decode::{DecodeOptions, greedy};
 use shared::model::score::{nll_and_argmax, nll_with_surrogate};
 use shared::model::{Config, Decoder, Past};
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// The reference model on its device.
 pub struct CandleBackend {
     model: Decoder,
+    /// The same with linear layers in bf16, made when it is first asked for.
+    screening: OnceLock<Decoder>,
     begun: Option<Past>,
 }
 
@@ -26,7 +32,20 @@ struct Batch {
 impl CandleBackend {
     /// Takes the model.
     pub fn new(model: Decoder) -> Self {
-        CandleBackend { model, begun: None }
+        CandleBackend { model, screening: OnceLock::new(), begun: None }
+    }
+
+    fn model_in(&self, precision: Precision) -> candle_core::Result<&Decoder> {
+        match (precision, self.model.device()) {
+            (Precision::F32, _) | (_, Device::Cpu) => Ok(&self.model),
+            (Precision::Bf16, _) => {
+                if let Some(model) = self.screening.get() {
+                    return Ok(model);
+                }
+                let model = self.model.with_linear_layers_in(DType::BF16)?;
+                Ok(self.screening.get_or_init(|| model))
+            }
+        }
     }
 
     fn past(&self) -> Option<&Past> {
@@ -63,8 +82,8 @@ impl CandleBackend {
     }
 
     /// Hidden states of all scored rows, `(scored, hidden)`.
-    fn hidden(&self, batch: &Batch) -> candle_core::Result<Tensor> {
-        let (hidden, _) = self.model.forward(&batch.embeds, self.past())?;
+    fn hidden(&self, model: &Decoder, batch: &Batch) -> candle_core::Result<Tensor> {
+        let (hidden, _) = model.forward(&batch.embeds, self.past())?;
         let rows = batch.scored.iter().enumerate();
         let rows = rows.map(|(at, &(first, count))| hidden.get(at)?.narrow(0, first, count));
         Tensor::cat(&rows.collect::<Result<Vec<_>, _>>()?, 0)
@@ -101,13 +120,14 @@ impl Backend for CandleBackend {
         Ok(self.model.embed_tokens.sqr()?.sum(D::Minus1)?.sqrt()?.to_device(&Device::Cpu)?)
     }
 
-    fn score(&self, segments: &[Segment<'_>], _: Precision) -> Result<Vec<TokenScore>, BackendError> {
+    fn score(&self, segments: &[Segment<'_>], precision: Precision) -> Result<Vec<TokenScore>, BackendError> {
         let targets = targets(segments);
         if targets.is_empty() {
             return Ok(Vec::new());
         }
         let batch = self.batch(segments, &self.segment_embeds(segments)?)?;
-        let (nll, argmax) = nll_and_argmax(&self.model, &self.hidden(&batch)?, &targets)?;
+        let model = self.model_in(precision)?;
+        let (nll, argmax) = nll_and_argmax(model, &self.hidden(model, &batch)?, &targets)?;
         Ok(nll.into_iter().zip(argmax).map(|(nll, argmax)| TokenScore { nll, argmax }).collect())
     }
 
@@ -116,7 +136,7 @@ impl Backend for CandleBackend {
         segments: &[Segment<'_>],
         weights: &[f32],
         wrt: Range<usize>,
-        _: Precision,
+        precision: Precision,
     ) -> Result<Gradient, BackendError> {
         let leaves = self.segment_embeds(&segments[wrt.clone()])?;
         let leaves = leaves.iter().map(Var::from_tensor).collect::<Result<Vec<_>, _>>()?;
@@ -125,8 +145,9 @@ impl Backend for CandleBackend {
             *embeds = leaf.as_tensor().clone();
         }
         let targets = targets(segments);
-        let hidden = self.hidden(&self.batch(segments, &embeds)?)?;
-        let (nll, surrogate) = nll_with_surrogate(&self.model, &hidden, &targets, weights)?;
+        let model = self.model_in(precision)?;
+        let hidden = self.hidden(model, &self.batch(segments, &embeds)?)?;
+        let (nll, surrogate) = nll_with_surrogate(model, &hidden, &targets, weights)?;
         let gradients = surrogate.backward()?;
         let lost = || candle_core::Error::Msg("no gradient reached the embeddings".into());
         let parts = leaves.iter().map(|leaf| gradients.get(leaf).ok_or_else(lost)).collect::<Result<Vec<_>, _>>()?;
@@ -148,9 +169,10 @@ impl Backend for CandleBackend {
         PassMemory::of_candle(&self.model.config)
     }
 
-    fn multiply_layers(&self, rows: usize, _: Precision) -> Result<(), BackendError> {
-        let ones = |width: usize| Tensor::ones((rows, width), DType::F32, self.model.device());
-        for layer in &self.model.layers {
+    fn multiply_layers(&self, rows: usize, precision: Precision) -> Result<(), BackendError> {
+        let model = self.model_in(precision)?;
+        let ones = |width: usize| Tensor::ones((rows, width), model.lm_head.dtype(), model.device());
+        for layer in &model.layers {
             let matrices = [&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj];
             for matrix in matrices.into_iter().chain([&layer.gate_proj, &layer.up_proj, &layer.down_proj]) {
                 ones(matrix.dim(1)?)?.matmul(&matrix.t()?)?;
@@ -159,8 +181,9 @@ impl Backend for CandleBackend {
         Ok(self.model.device().synchronize()?)
     }
 
-    fn multiply_squares(&self, size: usize, _: Precision) -> Result<f64, BackendError> {
-        let x = Tensor::ones((size, size), DType::F32, self.model.device())?;
+    fn multiply_squares(&self, size: usize, precision: Precision) -> Result<f64, BackendError> {
+        let dtype = self.model_in(precision)?.lm_head.dtype();
+        let x = Tensor::ones((size, size), dtype, self.model.device())?;
         self.model.device().synchronize()?;
         let start = Instant::now();
         x.matmul(&x.t()?)?;

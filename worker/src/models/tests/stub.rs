@@ -75,8 +75,8 @@ impl Stub {
 
 fn read(stream: &TcpStream) -> Request {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let mut request = Request::default();
-    request.path = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())).unwrap_or_default();
+    let path = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())).unwrap_or_default();
+    let mut request = Request { path, ..Request::default() };
     for line in lines.take_while(|line| !line.is_empty()) {
         let Some((name, value)) = line.split_once(": ") else { continue };
         match name.to_ascii_lowercase().as_str() {
