@@ -20,6 +20,7 @@ Usage: cargo xtask COMMAND
 Commands:
   run [-- ARGS]     set up, build and start Steerage; ARGS go to `steerage serve`, as in --port 0
   test [STEP ...]   set up and run all tests, or the named steps and what those need
+  test --device D   hold the model on cpu, cuda:N or metal to the goldens (docs/gpu.md)
   page              build the page into frontend/dist
   bench-ui          stream 10,000 events into the page and report frames per second
   screenshot        make docs/images/ anew
@@ -34,7 +35,10 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.filter(|arg| arg != "--").collect();
     let outcome = match command.as_str() {
         "run" => run::run(&rest),
-        "test" => test::test(&rest),
+        "test" => match &rest[..] {
+            [option, device] if option == "--device" => test::on_device(device),
+            steps => test::test(steps),
+        },
         "page" => page::command(),
         "bench-ui" => browser::bench_ui(),
         "screenshot" => browser::screenshot(),

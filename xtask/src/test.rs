@@ -81,6 +81,19 @@ pub fn test(names: &[String]) -> Result {
     }
 }
 
+/// Holds the model on one device to the same goldens as on the CPU, with a program built for it.
+pub fn on_device(device: &str) -> Result {
+    let features: &[&str] = match device.split(':').next().unwrap_or_default() {
+        "cpu" => &[],
+        "cuda" => &["--features", "cuda"],
+        "metal" => &["--features", "metal"],
+        _ => return Err(format!("--device expects cpu, cuda:N or metal, found \"{device}\"")),
+    };
+    let mut cargo = cargo()?;
+    cargo.args(["test", "--locked", "--release", "--package", "steerage", "--test", "backends"]).args(features);
+    shell::run(cargo.env("STEERAGE_DEVICE", device))
+}
+
 /// The steps for `cargo xtask help`.
 pub fn steps_help() -> String {
     STEPS.iter().fold(String::new(), |mut text, step| {
