@@ -7,8 +7,8 @@
 mod support;
 
 use engine::{
-    Activation, Cache, DecodeOptions, Engine, EngineError, Input, LayerWeights, Parent, Precision, Segment, Shape,
-    TokenScore, Weights, Workspace,
+    Activation, Cache, DecodeOptions, Engine, EngineError, Input, Parent, Precision, Segment, Shape, TokenScore,
+    Weights, Workspace,
 };
 use support::{Random, engine};
 
