@@ -77,39 +77,46 @@ fn activate(activation: Activation, x: f32) -> (f32, f32) {
 /// Partial sums that a loop keeps, so that it can be vectorised in a fixed order on every machine.
 const LANES: usize = 16;
 
+/// One more term in each strand.
+#[inline(always)]
+fn add_products(strands: &mut [f32; LANES], a: &[f32; LANES], b: &[f32; LANES]) {
+    for lane in 0..LANES {
+        strands[lane] += a[lane] * b[lane];
+    }
+}
+
 /// Sum of products, added up in [`LANES`] strands.
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut strands = [0.0f32; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..LANES {
-            strands[lane] += a[lane] * b[lane];
-        }
+    let mut strands = [0.0; LANES];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
+    for (a, b) in a.iter().zip(b) {
+        add_products(&mut strands, a, b);
     }
+    total(&strands, a_rest, b_rest)
+}
+
+#[inline(always)]
+fn total(strands: &[f32; LANES], a_rest: &[f32], b_rest: &[f32]) -> f32 {
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
     strands.iter().sum::<f32>() + rest
 }
 
-/// Products of up to four rows with one, `[a₀·b, …]`, each added up as in [`dot`].
+/// Products of four rows with one, each added up as in [`dot`].
+///
+/// Written out row by row: strands in an array of arrays would stay in memory instead of registers.
 #[inline(always)]
-fn dots<const R: usize>(rows: [&[f32]; R], b: &[f32]) -> [f32; R] {
-    let mut strands = [[0.0f32; LANES]; R];
-    let whole = b.len() / LANES * LANES;
-    for (at, b) in b[..whole].chunks_exact(LANES).enumerate() {
-        for (strands, row) in strands.iter_mut().zip(rows) {
-            let a = &row[at * LANES..(at + 1) * LANES];
-            for lane in 0..LANES {
-                strands[lane] += a[lane] * b[lane];
-            }
-        }
+fn dots(rows: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
+    let [mut s0, mut s1, mut s2, mut s3] = [[0.0; LANES]; 4];
+    let [(a0, rest0), (a1, rest1), (a2, rest2), (a3, rest3)] = rows.map(|row| row.as_chunks());
+    let (b, b_rest) = b.as_chunks();
+    for ((((b, a0), a1), a2), a3) in b.iter().zip(a0).zip(a1).zip(a2).zip(a3) {
+        add_products(&mut s0, a0, b);
+        add_products(&mut s1, a1, b);
+        add_products(&mut s2, a2, b);
+        add_products(&mut s3, a3, b);
     }
-    let mut sums = [0.0; R];
-    for ((sum, strands), row) in sums.iter_mut().zip(&strands).zip(rows) {
-        let rest: f32 = row[whole..].iter().zip(&b[whole..]).map(|(a, b)| a * b).sum();
-        *sum = strands.iter().sum::<f32>() + rest;
-    }
-    sums
+    [total(&s0, rest0, b_rest), total(&s1, rest1, b_rest), total(&s2, rest2, b_rest), total(&s3, rest3, b_rest)]
 }
 
 /// `x · Wᵀ` for a few rows, one column of the result after the other: every weight is read once, which

@@ -38,7 +38,7 @@ impl<'a> Weight<'a> {
 
 /// Size of the pieces of a product. Fixed, so that results do not depend on the number of threads;
 /// large enough that packing operands costs little beside multiplying them.
-const TILE: (usize, usize) = (384, 512);
+const TILE: (usize, usize) = (768, 512);
 
 /// So few rows, as in decoding, cost the reading of the weights: packing them would cost more.
 const FEW_ROWS: usize = 16;

@@ -63,12 +63,19 @@ pub(crate) fn rows3(
         .for_each(|((out, x), y)| body(out, x, y));
 }
 
-/// Runs `body` on every tile `(first row, rows, first column, columns)` of a matrix.
+/// Tiles begin at multiples of this, so that the panels of a packed weight stay whole.
+pub(crate) const GRAIN: usize = 32;
+
+/// Runs `body` on every tile `(first row, rows, first column, columns)` of a matrix. Tiles are at most as
+/// large as asked, and about equal, so that no thread waits for the one with the largest.
 pub(crate) fn tiles(
     (rows, columns): (usize, usize),
     (tile_rows, tile_columns): (usize, usize),
     body: impl Fn(usize, usize, usize, usize) + Sync,
 ) {
+    let even =
+        |length: usize, most: usize| length.div_ceil(length.div_ceil(most).max(1)).next_multiple_of(GRAIN).min(most);
+    let (tile_rows, tile_columns) = (even(rows, tile_rows), even(columns, tile_columns));
     let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
     (0..down * across).into_par_iter().for_each(|tile| {
         let (row, column) = (tile / across * tile_rows, tile % across * tile_columns);

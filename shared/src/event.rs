@@ -317,6 +317,28 @@ impl PerSplit {
     }
 }
 
+/// A range that is meant to cover the true value with 95 % probability.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower bound.
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+}
+
+/// How sure the numbers on the test suffixes are: what other suffixes of the same kind could have given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestIntervals {
+    /// Test suffixes.
+    pub suffixes: usize,
+    /// Of the closed gap: percentiles of a paired bootstrap over suffixes.
+    pub gap_closed: Option<Interval>,
+    /// Of the share of exact completions: Clopper–Pearson.
+    pub exact: Option<Interval>,
+    /// Of the share whose first k tokens are equal: Clopper–Pearson.
+    pub exact_at_k: Option<Interval>,
+}
+
 /// Weighted cross-entropy of everything that was compared, in nats a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CrossEntropies {
@@ -348,6 +370,9 @@ pub struct RunResult {
     pub exact_at_k: PerSplit,
     /// Mean overlap@k.
     pub overlap_at_k: PerSplit,
+    /// How sure the numbers on test are.
+    #[serde(default)]
+    pub test_intervals: TestIntervals,
     /// Whether the prefix is unlike the reference, rule by rule.
     pub nontriviality: Verdict,
     /// Forwards of one (candidate, suffix) in the whole run.

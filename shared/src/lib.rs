@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod event;
 pub mod metrics;
 pub mod nontriviality;
+mod random;
 pub mod spec;
 pub mod state;
 pub mod suffixes;

@@ -1,6 +1,7 @@
 //! The user prompts of a run: built-in sets and the user's own, dealt to the splits.
 
 use crate::catalogue::{FieldError, Suffix, SuffixSet};
+use crate::random::SplitMix64;
 use crate::spec::{Split, SuffixSpec};
 
 /// Longest suffix, in bytes; far above any context that a supported model has at one byte a token.
@@ -8,12 +9,21 @@ pub const MAX_SUFFIX_BYTES: usize = 16 * 1024;
 
 /// The built-in sets, the default first.
 pub fn built_in() -> Vec<SuffixSet> {
-    vec![SuffixSet {
-        name: "everyday".to_owned(),
-        title: "Everyday requests".to_owned(),
-        suffixes: parse(include_str!("../data/suffixes-everyday.tsv")),
-    }]
+    BUILT_IN
+        .iter()
+        .map(|&(name, title, table)| SuffixSet {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            suffixes: parse(table),
+        })
+        .collect()
 }
+
+/// Name, title and table of each built-in set. No prompt refers to a text that is not there.
+const BUILT_IN: &[(&str, &str, &str)] = &[
+    ("everyday", "Everyday requests", include_str!("../data/suffixes-everyday.tsv")),
+    ("varied", "Varied requests", include_str!("../data/suffixes-varied.tsv")),
+];
 
 /// Deals suffixes to the splits.
 ///
@@ -46,7 +56,7 @@ pub fn deal(spec: &SuffixSpec, seed: u64, sets: &[SuffixSet]) -> Result<Vec<Suff
             let message = format!("the set \"{}\" has {} suffixes for {}", set.name, suffixes.len(), split.name());
             return Err(FieldError::new(format!("suffixes.{}", split.name()), message));
         }
-        shuffle(&mut suffixes, seed);
+        SplitMix64::new(seed).shuffle(&mut suffixes);
         dealt.extend(suffixes.into_iter().take(wanted(split)));
     }
     Ok(dealt)
@@ -78,26 +88,10 @@ fn deal_texts(spec: &SuffixSpec, seed: u64, wanted: impl Fn(Split) -> usize) -> 
         return Err(FieldError::new("suffixes.texts", message));
     }
     let mut texts = spec.texts.clone();
-    shuffle(&mut texts, seed);
+    SplitMix64::new(seed).shuffle(&mut texts);
     let mut texts = texts.into_iter();
     let splits = Split::ALL.into_iter().flat_map(|split| std::iter::repeat_n(split, wanted(split)));
     Ok(splits.zip(&mut texts).map(|(split, text)| Suffix { split, text }).collect())
-}
-
-/// Fisher–Yates with SplitMix64: a few lines that never change under us, so that a seed deals the
-/// same suffixes in every version.
-fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
-    for last in (1..items.len()).rev() {
-        items.swap(last, (next() % (last as u64 + 1)) as usize);
-    }
 }
 
 /// One suffix a line: its split, a tab, the prompt.
@@ -118,14 +112,15 @@ mod tests {
 
     #[test]
     fn built_in_sets_are_large_and_disjoint() {
-        for set in built_in() {
-            let lines = include_str!("../data/suffixes-everyday.tsv").lines().count();
-            assert_eq!(set.suffixes.len(), lines, "every line of {} is read", set.name);
+        let mut seen = std::collections::BTreeSet::new();
+        for (set, &(_, _, table)) in built_in().iter().zip(BUILT_IN) {
+            assert_eq!(set.suffixes.len(), table.lines().count(), "every line of {} is read", set.name);
             assert!(set.suffixes.len() >= 24);
-            for (index, suffix) in set.suffixes.iter().enumerate() {
-                assert!(set.suffixes[..index].iter().all(|other| other.text != suffix.text), "{} twice", suffix.text);
+            for suffix in &set.suffixes {
+                assert!(seen.insert(suffix.text.clone()), "{} twice", suffix.text);
             }
         }
+        assert!(seen.len() >= 120);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A whole search on the default model from the command line: deterministic, nontrivial, and with
+//! Whole searches on the default model from the command line: deterministic, nontrivial, and with
 //! train and test suffixes apart.
 
 use anyhow::{Context as _, Result};
@@ -8,8 +8,8 @@ use shared::spec::Split;
 use std::collections::BTreeSet;
 use steerage_tests::command::steerage;
 
-/// Every stage of the note's pipeline, as small as it goes.
-const SPEC: &str = r#"
+/// What every run here has in common, as small as it goes.
+const COMMON: &str = r#"
 model = "smollm2-135m"
 teacher = "Talk only about cats."
 prefix_tokens = 3
@@ -19,7 +19,10 @@ max_completion_tokens = 5
 train = 2
 validation = 1
 test = 2
+"#;
 
+/// Every stage of the note's pipeline.
+const HYBRID: &str = r#"
 [[stages]]
 kind = "soft_prompt"
 steps = 3
@@ -37,6 +40,33 @@ candidates = 6
 kind = "evaluate"
 "#;
 
+const GCG: &str = r#"
+[[stages]]
+kind = "gcg"
+init = "random"
+steps = 4
+candidates = 8
+swaps = 2
+buffer = 2
+
+[[stages]]
+kind = "evaluate"
+"#;
+
+/// Runs stages twice, and gives the events and the result, which must be the same.
+fn run_twice(stages: &str) -> Result<(Vec<Event>, Value)> {
+    let folder = tempfile::tempdir()?;
+    let spec = folder.path().join("spec.toml");
+    std::fs::write(&spec, format!("{COMMON}{stages}"))?;
+    let spec = spec.display().to_string();
+    let ((first, result), (second, again)) = (run(&spec)?, run(&spec)?);
+    assert_eq!(first, second, "two runs of one spec differ");
+    assert_eq!(result["prefix"], again["prefix"]);
+    assert_eq!(result["event"], "result");
+    let events = first.iter().map(|line| Ok(serde_json::from_str(line)?)).collect::<Result<_>>()?;
+    Ok((events, result))
+}
+
 fn run(spec: &str) -> Result<(Vec<String>, Value)> {
     let finished = steerage(&["run", spec, "--json", "--seed", "7"])?;
     assert_eq!(finished.code, 0, "{}", finished.stderr);
@@ -47,21 +77,13 @@ fn run(spec: &str) -> Result<(Vec<String>, Value)> {
 
 #[test]
 fn the_same_seed_gives_the_same_events_and_a_nontrivial_prefix() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let spec = folder.path().join("spec.toml");
-    std::fs::write(&spec, SPEC)?;
-    let spec = spec.display().to_string();
-    let ((first, result), (second, again)) = (run(&spec)?, run(&spec)?);
-    assert_eq!(first, second, "two runs of one spec differ");
-    assert_eq!(result["prefix"], again["prefix"]);
-    assert_eq!(result["event"], "result");
+    let (events, result) = run_twice(HYBRID)?;
     for row in ["none", "reference", "soft", "projected", "final"] {
         for split in Split::ALL {
             assert!(result["ce"][row][split.name()].is_f64(), "ce.{row}.{} is missing in {result}", split.name());
         }
     }
 
-    let events = first.iter().map(|line| Ok(serde_json::from_str(line)?)).collect::<Result<Vec<Event>>>()?;
     let measured: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
@@ -86,5 +108,29 @@ fn the_same_seed_gives_the_same_events_and_a_nontrivial_prefix() -> Result<()> {
     let text = result["prefix"]["text"].as_str().context("no text")?;
     let check = steerage(&["check", text, "--reference", "Talk only about cats."])?;
     assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
+    Ok(())
+}
+
+#[test]
+fn gcg_only_gets_better_and_ends_at_the_best_that_it_logged() -> Result<()> {
+    let (events, result) = run_twice(GCG)?;
+    let (mut objective, mut scored) = (Vec::new(), Vec::new());
+    for event in &events {
+        match event {
+            Event::Objective { ce_train, .. } => objective.push(*ce_train),
+            Event::Candidates { candidates, .. } => {
+                scored.extend(candidates.iter().filter(|candidate| !candidate.dropped));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(objective.len(), 5, "the start and four steps");
+    assert!(objective.is_sorted_by(|before, after| before >= after), "{objective:?}");
+    let best = scored.iter().min_by(|a, b| a.ce_train.total_cmp(&b.ce_train)).context("nothing was scored")?;
+    assert_eq!(objective.last(), Some(&best.ce_train));
+    // Without a better one on validation, the best on train need not be the verdict's.
+    let prefix: Vec<u32> = serde_json::from_value(result["prefix"]["ids"].clone())?;
+    assert!(scored.iter().any(|candidate| candidate.ids == prefix), "the found prefix was never scored");
+    assert!(result["test_intervals"]["gap_closed"]["low"].is_f64(), "{result}");
     Ok(())
 }

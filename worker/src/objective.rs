@@ -160,18 +160,6 @@ impl Objective {
         self.score_in(prefixes, indices, Precision::F32)
     }
 
-    /// The same over the first `tokens` tokens of one suffix's completion only: the weighted sum of their
-    /// negative log-likelihoods, a lower bound of the whole sum. A forward like any other.
-    pub fn score_beginning(
-        &self,
-        prefixes: &[PrefixInput],
-        index: usize,
-        tokens: usize,
-    ) -> Result<Vec<f64>, ObjectiveError> {
-        let scores = self.with_memory(|| self.score_as_planned(prefixes, &[index], Precision::F32, tokens))?;
-        Ok(scores.iter().flatten().map(|score| score.ce * score.weight).collect())
-    }
-
     /// Takes the model back.
     pub fn into_backend(self) -> Box<dyn Backend> {
         self.backend
@@ -184,7 +172,7 @@ impl Objective {
         indices: &[usize],
         precision: Precision,
     ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
-        self.with_memory(|| self.score_as_planned(prefixes, indices, precision, usize::MAX))
+        self.with_memory(|| self.score_as_planned(prefixes, indices, precision))
     }
 
     /// Tries again in smaller passes where the memory was planned too large.
@@ -200,14 +188,10 @@ impl Objective {
         prefixes: &[PrefixInput],
         indices: &[usize],
         precision: Precision,
-        most_tokens: usize,
     ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
-        let targets = |suffix: usize| {
-            let completion = self.targets(indices[suffix]);
-            &completion[..completion.len().min(most_tokens)]
-        };
+        let targets = |suffix: usize| self.targets(indices[suffix]);
         let mut scores = vec![Vec::with_capacity(indices.len()); prefixes.len()];
-        let input = |none: bool| indices.iter().map(move |&index| self.input(none, index, most_tokens));
+        let input = |none: bool| indices.iter().map(move |&index| self.input(none, index));
         let (inputs, inputs_none): (Vec<Vec<u32>>, Vec<Vec<u32>>) = (input(false).collect(), input(true).collect());
         let pairs: Vec<(usize, usize)> =
             (0..prefixes.len()).flat_map(|prefix| (0..indices.len()).map(move |at| (prefix, at))).collect();
@@ -250,7 +234,7 @@ impl Objective {
 
     fn gradient_as_planned(&self, embeds: &Tensor, indices: &[usize]) -> Result<(f64, Tensor), ObjectiveError> {
         let total_weight: f64 = indices.iter().map(|&index| self.weight(index)).sum();
-        let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index, usize::MAX)).collect();
+        let inputs: Vec<Vec<u32>> = indices.iter().map(|&index| self.input(false, index)).collect();
         let (mut ce, mut gradient) = (0.0, embeds.zeros_like()?);
         let order: Vec<usize> = (0..indices.len()).collect();
         let prefix_rows = embeds.dims()[0];
@@ -297,12 +281,12 @@ impl Objective {
         &self.suffixes[index].completion
     }
 
-    /// What follows the prefix, `none` the empty one, where `tokens` of the completion are scored: the
-    /// last of them predicts nothing and is left out.
-    fn input(&self, none: bool, index: usize, tokens: usize) -> Vec<u32> {
+    /// What follows the prefix, `none` the empty one: all but the last completion token, which
+    /// predicts nothing that is scored.
+    fn input(&self, none: bool, index: usize) -> Vec<u32> {
         let SuffixTarget { tail, tail_none, completion, .. } = &self.suffixes[index];
         let tail = if none { tail_none } else { tail };
-        [tail, &completion[..completion.len().min(tokens).saturating_sub(1)]].concat()
+        [tail, &completion[..completion.len().saturating_sub(1)]].concat()
     }
 }
 

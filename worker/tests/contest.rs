@@ -28,8 +28,7 @@ fn objective(golden: &str, suffixes: usize, rng: &mut Pcg64) -> Objective {
         text: index.to_string(),
         tail: ids(3 + index % 3),
         tail_none: ids(2),
-        // Some are long enough for a glance at their first tokens.
-        completion: ids(if index % 3 == 0 { 18 } else { 1 + index % 5 }),
+        completion: ids(1 + index % 5),
     });
     let targets = targets.collect();
     let plan = Plan::unbounded();
@@ -61,7 +60,7 @@ fn pruning_finds_what_brute_force_finds_with_less_work() {
     let (mut saved, mut brute, mut won) = (0, 0, 0);
     for (trial, golden) in ["mha-tied", "gqa3-wide-heads", "gemma2-window"].iter().cycle().take(24).enumerate() {
         let objective = objective(golden, 7, &mut rng);
-        // Every fifth has one suffix only, with a completion long enough for a glance at its beginning.
+        // Every fifth has one suffix only.
         let suffixes: Vec<usize> = (0..if trial % 5 == 0 { 1 } else { 7 }).collect();
         let brute_forwards = 13 * suffixes.len() as u64;
         let mut candidates = candidates(12, &mut rng);
@@ -71,7 +70,7 @@ fn pruning_finds_what_brute_force_finds_with_less_work() {
         // An incumbent that few beat, one that all beat, none at all, one that nobody comes near.
         let incumbent = [lowest + 0.01, lowest + 5.0, f64::INFINITY, lowest * 0.5][trial % 4];
         let hardness: Vec<f64> = (0..7).map(|_| rng.random_range(0.0..1.0)).collect();
-        let contest = Contest { suffixes: &suffixes, incumbent, hardness: &hardness, racing: None };
+        let contest = Contest { suffixes: &suffixes, incumbent, keep: 1, hardness: &hardness, racing: None };
         let before = objective.evaluations();
         let mut known = KnownScores::default();
         let standings = contest.run(&objective, &candidates, &mut known).unwrap();
@@ -112,6 +111,28 @@ fn pruning_finds_what_brute_force_finds_with_less_work() {
 }
 
 #[test]
+fn as_many_of_the_best_as_are_kept_have_exact_scores() {
+    let mut rng = Pcg64::seed_from_u64(3);
+    for keep in [2, 4, 20] {
+        let objective = objective("gqa3-wide-heads", 5, &mut rng);
+        let suffixes: Vec<usize> = (0..5).collect();
+        let candidates = candidates(12, &mut rng);
+        let truth = brute_force(&objective, &candidates, &suffixes);
+        let contest = Contest { suffixes: &suffixes, incumbent: f64::INFINITY, keep, hardness: &[], racing: None };
+        let outcomes = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap().outcomes;
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        order.sort_by(|&a, &b| truth[a].total_cmp(&truth[b]));
+        for &at in order.iter().take(keep) {
+            assert!(
+                matches!(outcomes[at], Outcome::Scored(ce) if (ce - truth[at]).abs() < ROUNDING),
+                "{:?}",
+                outcomes[at]
+            );
+        }
+    }
+}
+
+#[test]
 fn racing_reports_only_exact_scores_and_spends_less() {
     let mut rng = Pcg64::seed_from_u64(2);
     let (mut found, mut spent, mut brute) = (0, 0, 0);
@@ -122,7 +143,7 @@ fn racing_reports_only_exact_scores_and_spends_less() {
         let truth = brute_force(&objective, &candidates, &suffixes);
         let lowest = truth.iter().copied().fold(f64::INFINITY, f64::min);
         let racing = Some(Racing { error: 0.2 });
-        let contest = Contest { suffixes: &suffixes, incumbent: f64::INFINITY, hardness: &[], racing };
+        let contest = Contest { suffixes: &suffixes, incumbent: f64::INFINITY, keep: 1, hardness: &[], racing };
         let before = objective.evaluations();
         let standings = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap();
         spent += objective.evaluations() - before;

@@ -8,6 +8,8 @@ use crate::matrix::Weight;
 /// Output columns of one panel.
 pub(crate) const PANEL: usize = 32;
 
+const _: () = assert!(crate::parallel::GRAIN.is_multiple_of(PANEL), "a tile begins with a panel");
+
 /// Where the right-hand side of a product comes from.
 pub(crate) trait Panels: Sync {
     /// Writes columns `first..first + PANEL` (zero where there are none) as `(inputs / 2, PANEL)`

@@ -3,7 +3,7 @@
 use crate::charts::GapBar;
 use crate::format;
 use leptos::prelude::*;
-use shared::event::{PerSplit, RunResult};
+use shared::event::{Interval, PerSplit, RunResult, TestIntervals};
 use shared::spec::Split;
 
 /// The verdict on the test suffixes and everything beside it.
@@ -29,6 +29,14 @@ pub fn Verdict(
              another prefix could take over."
         }
     };
+    let TestIntervals { suffixes, gap_closed: interval, .. } = result.test_intervals;
+    let interval = interval.map(|Interval { low, high }| {
+        format!(
+            "95 % interval {} to {}, from a paired bootstrap over {suffixes} test suffixes.",
+            format::percent(low),
+            format::percent(high)
+        )
+    });
     let ce = result.ce;
     let bar = ce.none.test.zip(ce.reference.test).zip(ce.final_.test);
     let row = |label: &'static str, values: PerSplit, show: fn(f64) -> String, strong: bool| {
@@ -51,6 +59,7 @@ pub fn Verdict(
     view! {
         <div class="verdict" data-testid="verdict">
             <p class="verdict-number" data-testid="gap-closed" data-value=gap.map(|gap| gap.to_string())>{headline}</p>
+            {interval.map(|interval| view! { <p data-testid="gap-interval">{interval}</p> })}
             <p class="muted">{meaning}</p>
             {bar.map(|((none, reference), found)| view! { <GapBar none reference found/> })}
             <div class="table-box" role="region" tabindex="0" aria-label="Numbers of the verdict">

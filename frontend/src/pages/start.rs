@@ -40,6 +40,9 @@ pub fn Start() -> impl IntoView {
     }
 }
 
+/// Cards on the page; the form for a new run offers all teachers.
+const EXAMPLES: usize = 6;
+
 /// One card a teacher; the preset is chosen once for all of them.
 #[component]
 fn Examples() -> impl IntoView {
@@ -70,7 +73,7 @@ fn Examples() -> impl IntoView {
         let card = |(index, teacher): (usize, &Teacher)| {
             view! { <Card teacher=teacher.clone() first=index == 0 preset=Signal::derive(preset)/> }
         };
-        catalogue.teachers.iter().enumerate().map(card).collect_view()
+        catalogue.teachers.iter().take(EXAMPLES).enumerate().map(card).collect_view()
     };
     view! {
         <section class="panel" aria-labelledby="examples-title">

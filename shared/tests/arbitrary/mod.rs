@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::event::{
-    Agreement, Candidate, Completion, CrossEntropies, ErrorBody, Event, Flip, ModelCard, PerSplit, Prefix, RunResult,
-    StagePlan, Stamped, SuffixBaseline, SuffixEvaluation, TokenPiece,
+    Agreement, Candidate, Completion, CrossEntropies, ErrorBody, Event, Flip, Interval, ModelCard, PerSplit, Prefix,
+    RunResult, StagePlan, Stamped, SuffixBaseline, SuffixEvaluation, TestIntervals, TokenPiece,
 };
 use shared::nontriviality::{Finding, Rule, Span, Verdict};
 use shared::spec::{Constraints, ParamValue, RunSpec, Split, StageSpec, SuffixSpec};
@@ -321,18 +321,26 @@ fn finding() -> impl Strategy<Value = Finding> {
 
 fn result() -> impl Strategy<Value = RunResult> {
     let shares = (per_split(), per_split(), per_split(), per_split());
+    let interval = || option::of((real(), real()).prop_map(|(low, high)| Interval { low, high }));
+    let intervals =
+        (count(), interval(), interval(), interval()).prop_map(|(suffixes, gap_closed, exact, exact_at_k)| {
+            TestIntervals { suffixes, gap_closed, exact, exact_at_k }
+        });
     let verdict = (any::<bool>(), vec(finding(), 0..3)).prop_map(|(passed, findings)| Verdict { passed, findings });
-    (prefix(), cross_entropies(), shares, verdict, any::<u64>()).prop_map(
-        |(prefix, ce, (gap_closed, exact, exact_at_k, overlap_at_k), nontriviality, evaluations)| RunResult {
-            prefix,
-            ce,
-            gap_closed,
-            exact,
-            exact_at_k,
-            overlap_at_k,
-            nontriviality,
-            evaluations,
-            evaluations_saved: evaluations / 3,
+    (prefix(), cross_entropies(), shares, intervals, verdict, any::<u64>()).prop_map(
+        |(prefix, ce, (gap_closed, exact, exact_at_k, overlap_at_k), test_intervals, nontriviality, evaluations)| {
+            RunResult {
+                prefix,
+                ce,
+                gap_closed,
+                exact,
+                exact_at_k,
+                overlap_at_k,
+                test_intervals,
+                nontriviality,
+                evaluations,
+                evaluations_saved: evaluations / 3,
+            }
         },
     )
 }

@@ -5,7 +5,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use shared::event::{
-    Candidate, CrossEntropies, ErrorBody, Event, ModelCard, PerSplit, Prefix, RunResult, StagePlan, TokenPiece,
+    Candidate, CrossEntropies, ErrorBody, Event, ModelCard, PerSplit, Prefix, RunResult, StagePlan, TestIntervals,
+    TokenPiece,
 };
 use shared::nontriviality::Verdict;
 use shared::spec::RunSpec;
@@ -180,6 +181,7 @@ fn finished() -> Event {
         exact: ratio,
         exact_at_k: ratio,
         overlap_at_k: ratio,
+        test_intervals: TestIntervals::default(),
         nontriviality: Verdict { passed: true, findings: Vec::new() },
         evaluations: 7,
         evaluations_saved: 0,

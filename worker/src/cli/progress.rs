@@ -3,7 +3,7 @@
 use super::{check, print_line};
 use crate::stages::Sink;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use shared::event::{Event, PerSplit, RunResult, Stamped};
+use shared::event::{Event, Interval, PerSplit, RunResult, Stamped, TestIntervals};
 use shared::spec::{RunSpec, Split};
 use shared::state::RunState;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -128,6 +128,12 @@ pub fn print_result(state: &RunState, result: &RunResult, seconds: f64) {
     ];
     for (name, values) in rows {
         print_line(&row(name, values));
+    }
+    let TestIntervals { suffixes, gap_closed, exact, .. } = result.test_intervals;
+    for (name, interval) in [("gap closed", gap_closed), ("exact", exact)] {
+        if let Some(Interval { low, high }) = interval {
+            print_line(&format!("  95 % interval of {name} over the {suffixes} test suffixes: {low:.3} to {high:.3}"));
+        }
     }
     print_line("");
     for evaluation in state.evaluations.iter().filter(|evaluation| is_test(state, evaluation.index)).take(3) {

@@ -210,6 +210,7 @@ fn finish(state: &RunState, seconds: f64, as_json: bool) -> Result<(), CliError>
                     "exact": result.exact,
                     "exact_at_k": result.exact_at_k,
                     "overlap_at_k": result.overlap_at_k,
+                    "test_intervals": result.test_intervals,
                     "nontrivial": result.nontriviality.passed,
                     "seconds": seconds,
                     "evaluations": result.evaluations,

@@ -6,8 +6,8 @@ use super::reference::completion;
 use super::{Params, Search, Stage, StageError};
 use crate::objective::{PrefixInput, SuffixCe};
 use shared::catalogue::StageDeclaration;
-use shared::event::{CrossEntropies, Event, PerSplit, RunResult, SuffixEvaluation};
-use shared::metrics::{agreement, gap_closed, mean_ce};
+use shared::event::{CrossEntropies, Event, PerSplit, RunResult, SuffixEvaluation, TestIntervals};
+use shared::metrics::{SuffixGap, agreement, bootstrap_gap_closed, clopper_pearson, gap_closed, mean_ce};
 use shared::spec::Split;
 
 pub struct Evaluate;
@@ -72,14 +72,36 @@ impl Stage for Evaluate {
             exact: over_split(&|suffix| f64::from(u8::from(suffix.agreement.exact))),
             exact_at_k: over_split(&|suffix| f64::from(u8::from(suffix.agreement.exact_at_k))),
             overlap_at_k: over_split(&|suffix| suffix.agreement.overlap_at_k),
+            test_intervals: test_intervals(search, &evaluations),
             nontriviality: search.rules.verdict(search.tokenizer.vocabulary(), &best.ids, Some(&round_trip)),
             evaluations: search.objective.evaluations(),
             evaluations_saved: search.objective.evaluations_saved(),
             ce,
         };
         let test = result.gap_closed.test.map_or("–".to_owned(), |gap| format!("{gap:.3}"));
+        let interval = result.test_intervals.gap_closed;
+        let interval = interval.map_or(String::new(), |it| format!(", 95 % interval {:.3} to {:.3}", it.low, it.high));
         search.result = Some(result);
-        Ok(format!("gap closed on test {test}"))
+        Ok(format!("gap closed on test {test}{interval}"))
+    }
+}
+
+fn test_intervals(search: &Search<'_>, evaluations: &[SuffixEvaluation]) -> TestIntervals {
+    let test: Vec<&SuffixEvaluation> =
+        evaluations.iter().filter(|suffix| search.baselines[suffix.index].split == Split::Test).collect();
+    let gaps = test.iter().map(|suffix| {
+        let baseline = &search.baselines[suffix.index];
+        let (ce_none, ce_reference, weight) = (baseline.ce_none, baseline.ce_reference, baseline.weight);
+        SuffixGap { ce_none, ce_reference, ce: suffix.ce, weight }
+    });
+    let rate = |holds: fn(&SuffixEvaluation) -> bool| {
+        clopper_pearson(test.iter().filter(|suffix| holds(suffix)).count(), test.len())
+    };
+    TestIntervals {
+        suffixes: test.len(),
+        gap_closed: bootstrap_gap_closed(&gaps.collect::<Vec<_>>()),
+        exact: rate(|suffix| suffix.agreement.exact),
+        exact_at_k: rate(|suffix| suffix.agreement.exact_at_k),
     }
 }
 

@@ -3,7 +3,9 @@
 //! A stage reads and writes a [`Search`] and pushes events; it knows nothing of who listens.
 
 mod evaluate;
+mod gcg;
 mod hotflip;
+mod moves;
 mod params;
 mod projection;
 mod reference;
@@ -21,7 +23,7 @@ use shared::event::Event;
 
 /// All stages that a spec can name.
 pub const STAGES: &[&dyn Stage] =
-    &[&soft_prompt::SoftPrompt, &projection::Projection, &hotflip::HotFlip, &evaluate::Evaluate];
+    &[&soft_prompt::SoftPrompt, &projection::Projection, &hotflip::HotFlip, &gcg::Gcg, &evaluate::Evaluate];
 
 /// One step of a pipeline.
 pub trait Stage: Sync {

@@ -5,7 +5,7 @@ use crate::contest::{Contest, KnownScores, Outcome, Racing};
 use crate::objective::{Objective, PrefixInput};
 use candle_core::Tensor;
 use rand_pcg::Pcg64;
-use shared::event::{Candidate, Event, RunResult, SuffixBaseline};
+use shared::event::{Candidate, Event, Flip, RunResult, SuffixBaseline};
 use shared::nontriviality::Rules;
 use shared::spec::{RunSpec, Split};
 use shared::tokens::PromptTokenizer;
@@ -78,21 +78,22 @@ impl Search<'_> {
 
     /// Cross-entropy of one prefix on the train suffixes, logged.
     pub fn score_train(&mut self, step: usize, ids: &[u32]) -> Result<f64, StageError> {
-        let outcomes = self.contest(step, std::slice::from_ref(&ids.to_vec()), f64::INFINITY, None)?;
+        let outcomes = self.contest(step, std::slice::from_ref(&ids.to_vec()), f64::INFINITY, 1, None)?;
         Ok(outcomes[0].value())
     }
 
     /// Candidates against the prefix that stands, on the train suffixes, all of them logged: whoever
-    /// cannot beat `incumbent` or another candidate is dropped early.
+    /// cannot beat `incumbent`, or `keep` other candidates, is dropped early.
     pub fn contest(
         &mut self,
         step: usize,
         candidates: &[Vec<u32>],
         incumbent: f64,
+        keep: usize,
         racing: Option<Racing>,
     ) -> Result<Vec<Outcome>, StageError> {
         let train = self.objective.indices(Split::Train);
-        let contest = Contest { suffixes: &train, incumbent, hardness: &self.hardness, racing };
+        let contest = Contest { suffixes: &train, incumbent, keep, hardness: &self.hardness, racing };
         let standings = contest.run(self.objective, candidates, &mut self.known)?;
         self.objective.save_evaluations(standings.saved);
         if let Some(terms) = standings.winner_terms {
@@ -127,6 +128,32 @@ impl Search<'_> {
             ce_validation: best.ce_validation,
         });
         self.best = Some(best);
+    }
+
+    /// Logs what a candidate would change in the prefix that stands, taken or not.
+    pub fn flips(&mut self, step: usize, current: &Best, candidate: &[u32], outcome: Outcome) {
+        let ce_after = outcome.value();
+        let accepted = matches!(outcome, Outcome::Scored(_)) && ce_after < current.ce_train;
+        let reason = match outcome {
+            Outcome::Scored(_) => "the true loss is not lower",
+            Outcome::AtLeast(_) => "dropped: the true loss is at least this",
+        };
+        for (position, (&old, &new)) in current.ids.iter().zip(candidate).enumerate() {
+            if old != new {
+                let flip = Flip {
+                    stage: self.stage,
+                    step,
+                    position,
+                    old: self.tokenizer.piece(old),
+                    new: self.tokenizer.piece(new),
+                    ce_before: current.ce_train,
+                    ce_after,
+                    accepted,
+                    reason: (!accepted).then(|| reason.to_owned()),
+                };
+                self.sink.push(Event::Flip { flip });
+            }
+        }
     }
 
     /// Why a candidate may not be taken: a rule, or text that does not read back as the same ids

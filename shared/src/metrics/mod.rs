@@ -1,5 +1,9 @@
 //! The numbers that a verdict is made of. Definitions: the note, section 2.3.
 
+mod interval;
+
+pub use interval::{LEVEL, SuffixGap, bootstrap_gap_closed, clopper_pearson};
+
 use crate::event::Agreement;
 
 /// Weight of completion token `t` (from 0): `early_weight` for the first `early_k`, else 1.

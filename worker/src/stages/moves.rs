@@ -1,0 +1,108 @@
+//! Moves in token space that several searches share: where they start, the first-order ranking of
+//! replacements, and how candidates are scored.
+
+use super::params::{choice, real};
+use super::projection::{nearest_feasible, random_feasible};
+use super::{Best, Params, Search, StageError};
+use crate::contest::Racing;
+use crate::objective::PrefixInput;
+use candle_core::Tensor;
+use shared::catalogue::ParamDeclaration;
+use shared::spec::Split;
+
+/// Declares where a search starts.
+pub fn init() -> ParamDeclaration {
+    choice(
+        "init",
+        &["previous", "random", "reference"],
+        "Starts at the best prefix so far, at random allowed tokens, or at the allowed tokens nearest to the reference.",
+    )
+}
+
+/// Declares how candidates are scored.
+pub fn scoring() -> Vec<ParamDeclaration> {
+    vec![
+        choice(
+            "scoring",
+            &["exact", "racing"],
+            "Finds the best candidate for sure, or also drops those that probably are not it.",
+        ),
+        real("racing_error", "", (1e-6, 0.5), 0.05, "Racing: highest chance that a dropped one was better."),
+    ]
+}
+
+/// What [`scoring`] was set to.
+pub fn racing(params: &Params) -> Option<Racing> {
+    (params.text("scoring") == "racing").then(|| Racing { error: params.f64("racing_error") })
+}
+
+/// One token replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct Replacement {
+    /// Where.
+    pub position: usize,
+    /// By which token.
+    pub id: u32,
+    /// First-order change of the loss; negative is better.
+    pub predicted: f32,
+}
+
+impl Replacement {
+    /// The prefix with it.
+    pub fn applied(&self, ids: &[u32]) -> Vec<u32> {
+        let mut ids = ids.to_vec();
+        ids[self.position] = self.id;
+        ids
+    }
+}
+
+/// The prefix to begin with, scored.
+pub fn start(search: &mut Search<'_>, init: &str, stage: &'static str) -> Result<Best, StageError> {
+    let ids = match init {
+        "random" => random_feasible(search)?,
+        "reference" => {
+            let length = search.spec.prefix_tokens;
+            let ids: Vec<u32> = search.reference.iter().copied().cycle().take(length).collect();
+            nearest_feasible(search, &search.objective.backend().embed(&ids)?, usize::MAX)?.ids
+        }
+        _ => match &search.best {
+            Some(best) => return Ok(best.clone()),
+            None => {
+                let needs = "a prefix to start from: put projection before it, or set init to random or reference";
+                return Err(StageError::Missing { stage, needs });
+            }
+        },
+    };
+    let ce_train = search.score_train(0, &ids)?;
+    let ce_validation = search.validate(&PrefixInput::Ids(ids.clone()))?;
+    let best = Best { ids, ce_train, ce_validation };
+    search.objective_event(0, best.ce_train, best.ce_validation);
+    search.offer(0, best.clone());
+    Ok(best)
+}
+
+/// The `top_k` best allowed replacements of each position, by first-order change, best first.
+pub fn replacements(search: &Search<'_>, ids: &[u32], top_k: usize) -> Result<Vec<Vec<Replacement>>, StageError> {
+    let backend = search.objective.backend();
+    let embeds = backend.embed(ids)?; // (prefix, hidden)
+    let (_, gradient) = search.objective.gradient(&embeds, &search.objective.indices(Split::Train))?;
+    // (prefix, hidden) · (vocab, hidden)ᵀ → (prefix, vocab), less what the present token gives
+    let products = backend.embedding_products(&gradient)?;
+    let present: Tensor = (&gradient * &embeds)?.sum_keepdim(1)?;
+    let changes = products.broadcast_sub(&present)?.to_vec2::<f32>()?;
+    let allowed = search.rules.allowed();
+    let at_position = |(position, changes): (usize, &Vec<f32>)| {
+        let mut here: Vec<Replacement> = (0..changes.len() as u32)
+            .filter(|&id| id != ids[position] && allowed.get(id as usize).copied().unwrap_or(false))
+            .map(|id| Replacement { position, id, predicted: changes[id as usize] })
+            .collect();
+        here.sort_by(by_prediction);
+        here.truncate(top_k);
+        here
+    };
+    Ok(changes.iter().enumerate().map(at_position).collect())
+}
+
+fn by_prediction(a: &Replacement, b: &Replacement) -> std::cmp::Ordering {
+    a.predicted.total_cmp(&b.predicted).then(a.id.cmp(&b.id))
+}
