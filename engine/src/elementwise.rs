@@ -77,71 +77,74 @@ fn activate(activation: Activation, x: f32) -> (f32, f32) {
 /// Partial sums that a loop keeps, so that it can be vectorised in a fixed order on every machine.
 const LANES: usize = 16;
 
-/// One more term in each strand.
-#[inline(always)]
-fn add_products(strands: &mut [f32; LANES], a: &[f32; LANES], b: &[f32; LANES]) {
-    for lane in 0..LANES {
-        strands[lane] += a[lane] * b[lane];
-    }
-}
-
 /// Sum of products, added up in [`LANES`] strands.
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut strands = [0.0; LANES];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
+    let mut strands = [0.0f32; LANES];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (a, b) in a.iter().zip(b) {
-        add_products(&mut strands, a, b);
+        for lane in 0..LANES {
+            strands[lane] += a[lane] * b[lane];
+        }
     }
-    total(&strands, a_rest, b_rest)
-}
-
-#[inline(always)]
-fn total(strands: &[f32; LANES], a_rest: &[f32], b_rest: &[f32]) -> f32 {
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
     strands.iter().sum::<f32>() + rest
 }
 
-/// Products of four rows with one, each added up as in [`dot`].
-///
-/// Written out row by row: strands in an array of arrays would stay in memory instead of registers.
-#[inline(always)]
-fn dots(rows: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    let [mut s0, mut s1, mut s2, mut s3] = [[0.0; LANES]; 4];
-    let [(a0, rest0), (a1, rest1), (a2, rest2), (a3, rest3)] = rows.map(|row| row.as_chunks());
-    let (b, b_rest) = b.as_chunks();
-    for ((((b, a0), a1), a2), a3) in b.iter().zip(a0).zip(a1).zip(a2).zip(a3) {
-        add_products(&mut s0, a0, b);
-        add_products(&mut s1, a1, b);
-        add_products(&mut s2, a2, b);
-        add_products(&mut s3, a3, b);
-    }
-    [total(&s0, rest0, b_rest), total(&s1, rest1, b_rest), total(&s2, rest2, b_rest), total(&s3, rest3, b_rest)]
-}
-
 /// `x · Wᵀ` for a few rows, one column of the result after the other: every weight is read once, which
 /// is what the time goes into. `put(row, column, value)` takes the results.
-pub(crate) fn few_rows(x: &[f32], w: &[f32], k: usize, mut put: impl FnMut(usize, usize, f32)) {
-    wide(
+///
+/// The one loop with vectors written out: the compiler turned it into shuffles.
+pub(crate) fn few_rows(x: &[f32], w: &[f32], k: usize, put: impl FnMut(usize, usize, f32)) {
+    struct FewRows<'a, F> {
+        x: &'a [f32],
+        w: &'a [f32],
+        k: usize,
+        put: F,
+    }
+
+    impl<F: FnMut(usize, usize, f32)> WithSimd for FewRows<'_, F> {
+        type Output = ();
+
         #[inline(always)]
-        || {
-            for (column, w) in w.chunks_exact(k).enumerate() {
-                let mut fours = x.chunks_exact(4 * k);
+        fn with_simd<S: Simd>(mut self, simd: S) {
+            for (column, w) in self.w.chunks_exact(self.k).enumerate() {
+                let mut fours = self.x.chunks_exact(4 * self.k);
                 let mut row = 0;
                 for four in &mut fours {
-                    let rows = [&four[..k], &four[k..2 * k], &four[2 * k..3 * k], &four[3 * k..]];
-                    for value in dots(rows, w) {
-                        put(row, column, value);
+                    let rows = [0, 1, 2, 3].map(|at| &four[at * self.k..(at + 1) * self.k]);
+                    for value in vector_dots(simd, rows, w) {
+                        (self.put)(row, column, value);
                         row += 1;
                     }
                 }
-                for x in fours.remainder().chunks_exact(k) {
-                    put(row, column, dot(x, w));
+                for x in fours.remainder().chunks_exact(self.k) {
+                    let [value] = vector_dots(simd, [x], w);
+                    (self.put)(row, column, value);
                     row += 1;
                 }
             }
-        },
-    );
+        }
+    }
+
+    Arch::new().dispatch(FewRows { x, w, k, put });
+}
+
+/// Products of some rows with one.
+#[inline(always)]
+fn vector_dots<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], b: &[f32]) -> [f32; R] {
+    let (b, b_rest) = S::as_simd_f32s(b);
+    let parts = rows.map(|row| S::as_simd_f32s(row));
+    let mut sums = [simd.splat_f32s(0.0); R];
+    for (at, &b) in b.iter().enumerate() {
+        for row in 0..R {
+            sums[row] = simd.mul_add_e_f32s(parts[row].0[at], b, sums[row]);
+        }
+    }
+    std::array::from_fn(|row| {
+        let rest: f32 = parts[row].1.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+        simd.reduce_sum_f32s(sums[row]) + rest
+    })
 }
 
 /// `1 / sqrt(mean(x²) + eps)` of one row.
