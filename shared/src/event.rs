@@ -272,6 +272,13 @@ pub struct SuffixEvaluation {
     pub completion_none: Completion,
     /// How the completion compares with the reference completion.
     pub agreement: Agreement,
+    /// How much likelier the completion is under the reference than without a prefix: the difference of its
+    /// weighted cross-entropies, in nats a token. Above 0 it reads as if the reference had been given.
+    #[serde(default)]
+    pub log_likelihood_ratio: f64,
+    /// The same of the completion without a prefix.
+    #[serde(default)]
+    pub log_likelihood_ratio_none: f64,
 }
 
 /// How a completion compares with the reference completion, token by token.
@@ -337,6 +344,9 @@ pub struct TestIntervals {
     pub exact: Option<Interval>,
     /// Of the share whose first k tokens are equal: Clopper–Pearson.
     pub exact_at_k: Option<Interval>,
+    /// Of the adherence under the found prefix: Clopper–Pearson.
+    #[serde(default)]
+    pub adherence: Option<Interval>,
 }
 
 /// Weighted cross-entropy of everything that was compared, in nats a token.
@@ -355,6 +365,20 @@ pub struct CrossEntropies {
     pub final_: PerSplit,
 }
 
+/// Share of suffixes whose own completion is likelier under the reference than without a prefix.
+///
+/// Says what cross-entropy alone does not: whether what the model writes looks steered. The ends of the
+/// scale are measured, not assumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Adherence {
+    /// Of completions without a prefix.
+    pub none: PerSplit,
+    /// Of completions under the reference.
+    pub reference: PerSplit,
+    /// Of completions under the found prefix.
+    pub found: PerSplit,
+}
+
 /// What came out of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -370,6 +394,9 @@ pub struct RunResult {
     pub exact_at_k: PerSplit,
     /// Mean overlap@k.
     pub overlap_at_k: PerSplit,
+    /// Share of completions that read as if the reference had been given.
+    #[serde(default)]
+    pub adherence: Adherence,
     /// How sure the numbers on test are.
     #[serde(default)]
     pub test_intervals: TestIntervals,

@@ -46,6 +46,9 @@ fn presets() -> Vec<Preset> {
     let soft = |steps: i64| StageSpec::new("soft_prompt").with("steps", steps);
     let hotflip =
         |steps: i64, candidates: i64| StageSpec::new("hotflip").with("steps", steps).with("candidates", candidates);
+    let gcg = |steps: i64, candidates: i64| {
+        StageSpec::new("gcg").with("steps", steps).with("candidates", candidates).with("init", "reference")
+    };
     let hybrid = |name: &str, title: &str, help: &str, size: Size, stages: [StageSpec; 2]| {
         let [soft, hotflip] = stages;
         preset(name, title, help, size, vec![soft, StageSpec::new("projection"), hotflip])
@@ -79,6 +82,14 @@ fn presets() -> Vec<Preset> {
             FULL,
             vec![hotflip(60, 32).with("init", "random")],
         ),
+        preset(
+            "gcg-quick",
+            "GCG, quick",
+            "GCG from the allowed tokens nearest to the reference, on few suffixes: about 2 minutes on 2 cores.",
+            QUICK,
+            vec![gcg(12, 16)],
+        ),
+        preset("gcg", "GCG", "GCG from the allowed tokens nearest to the reference.", FULL, vec![gcg(40, 32)]),
     ]
 }
 

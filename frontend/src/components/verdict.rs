@@ -37,7 +37,7 @@ pub fn Verdict(
             format::percent(high)
         )
     });
-    let ce = result.ce;
+    let (ce, adherence) = (result.ce, result.adherence);
     let bar = ce.none.test.zip(ce.reference.test).zip(ce.final_.test);
     let row = |label: &'static str, values: PerSplit, show: fn(f64) -> String, strong: bool| {
         view! {
@@ -79,6 +79,16 @@ pub fn Verdict(
                         {row("Completions exactly the reference's", result.exact, format::percent, false)}
                         {row("First k tokens the same", result.exact_at_k, format::percent, false)}
                         {row("Overlap of the first k tokens", result.overlap_at_k, format::percent, false)}
+                    </tbody>
+                    <tbody>
+                        <tr>
+                            <th scope="rowgroup" colspan="4">
+                                "Completions that are likelier under the reference than without a prefix"
+                            </th>
+                        </tr>
+                        {row("Of those without a prefix", adherence.none, format::percent, false)}
+                        {row("Of those under the found prefix", adherence.found, format::percent, true)}
+                        {row("Of those under the reference", adherence.reference, format::percent, false)}
                     </tbody>
                 </table>
             </div>

@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::event::{
-    Agreement, Candidate, Completion, CrossEntropies, ErrorBody, Event, Flip, Interval, ModelCard, PerSplit, Prefix,
-    RunResult, StagePlan, Stamped, SuffixBaseline, SuffixEvaluation, TestIntervals, TokenPiece,
+    Adherence, Agreement, Candidate, Completion, CrossEntropies, ErrorBody, Event, Flip, Interval, ModelCard, PerSplit,
+    Prefix, RunResult, StagePlan, Stamped, SuffixBaseline, SuffixEvaluation, TestIntervals, TokenPiece,
 };
 use shared::nontriviality::{Finding, Rule, Span, Verdict};
 use shared::spec::{Constraints, ParamValue, RunSpec, Split, StageSpec, SuffixSpec};
@@ -278,13 +278,17 @@ fn agreement() -> impl Strategy<Value = Agreement> {
 }
 
 fn suffix_evaluation() -> impl Strategy<Value = SuffixEvaluation> {
-    (count(), real(), completion(), completion(), agreement()).prop_map(
-        |(index, ce, completion, completion_none, agreement)| SuffixEvaluation {
-            index,
-            ce,
-            completion,
-            completion_none,
-            agreement,
+    (count(), real(), completion(), completion(), agreement(), real(), real()).prop_map(
+        |(index, ce, completion, completion_none, agreement, log_likelihood_ratio, log_likelihood_ratio_none)| {
+            SuffixEvaluation {
+                index,
+                ce,
+                completion,
+                completion_none,
+                agreement,
+                log_likelihood_ratio,
+                log_likelihood_ratio_none,
+            }
         },
     )
 }
@@ -322,13 +326,30 @@ fn finding() -> impl Strategy<Value = Finding> {
 fn result() -> impl Strategy<Value = RunResult> {
     let shares = (per_split(), per_split(), per_split(), per_split());
     let interval = || option::of((real(), real()).prop_map(|(low, high)| Interval { low, high }));
-    let intervals =
-        (count(), interval(), interval(), interval()).prop_map(|(suffixes, gap_closed, exact, exact_at_k)| {
-            TestIntervals { suffixes, gap_closed, exact, exact_at_k }
-        });
+    let intervals = (count(), interval(), interval(), interval(), interval()).prop_map(
+        |(suffixes, gap_closed, exact, exact_at_k, adherence)| TestIntervals {
+            suffixes,
+            gap_closed,
+            exact,
+            exact_at_k,
+            adherence,
+        },
+    );
+    let adherence = (per_split(), per_split(), per_split()).prop_map(|(none, reference, found)| Adherence {
+        none,
+        reference,
+        found,
+    });
     let verdict = (any::<bool>(), vec(finding(), 0..3)).prop_map(|(passed, findings)| Verdict { passed, findings });
-    (prefix(), cross_entropies(), shares, intervals, verdict, any::<u64>()).prop_map(
-        |(prefix, ce, (gap_closed, exact, exact_at_k, overlap_at_k), test_intervals, nontriviality, evaluations)| {
+    (prefix(), cross_entropies(), shares, (adherence, intervals), verdict, any::<u64>()).prop_map(
+        |(
+            prefix,
+            ce,
+            (gap_closed, exact, exact_at_k, overlap_at_k),
+            (adherence, test_intervals),
+            nontriviality,
+            evaluations,
+        )| {
             RunResult {
                 prefix,
                 ce,
@@ -336,6 +357,7 @@ fn result() -> impl Strategy<Value = RunResult> {
                 exact,
                 exact_at_k,
                 overlap_at_k,
+                adherence,
                 test_intervals,
                 nontriviality,
                 evaluations,

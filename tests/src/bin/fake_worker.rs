@@ -5,8 +5,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use shared::event::{
-    Candidate, CrossEntropies, ErrorBody, Event, ModelCard, PerSplit, Prefix, RunResult, StagePlan, TestIntervals,
-    TokenPiece,
+    Adherence, Candidate, CrossEntropies, ErrorBody, Event, ModelCard, PerSplit, Prefix, RunResult, StagePlan,
+    TestIntervals, TokenPiece,
 };
 use shared::nontriviality::Verdict;
 use shared::spec::RunSpec;
@@ -181,6 +181,7 @@ fn finished() -> Event {
         exact: ratio,
         exact_at_k: ratio,
         overlap_at_k: ratio,
+        adherence: Adherence::default(),
         test_intervals: TestIntervals::default(),
         nontriviality: Verdict { passed: true, findings: Vec::new() },
         evaluations: 7,

@@ -125,12 +125,15 @@ pub fn print_result(state: &RunState, result: &RunResult, seconds: f64) {
         ("exact", &result.exact),
         ("exact@k", &result.exact_at_k),
         ("overlap@k", &result.overlap_at_k),
+        ("adherence, no prefix", &result.adherence.none),
+        ("adherence, reference", &result.adherence.reference),
+        ("adherence, final", &result.adherence.found),
     ];
     for (name, values) in rows {
         print_line(&row(name, values));
     }
-    let TestIntervals { suffixes, gap_closed, exact, .. } = result.test_intervals;
-    for (name, interval) in [("gap closed", gap_closed), ("exact", exact)] {
+    let TestIntervals { suffixes, gap_closed, exact, adherence, .. } = result.test_intervals;
+    for (name, interval) in [("gap closed", gap_closed), ("exact", exact), ("adherence", adherence)] {
         if let Some(Interval { low, high }) = interval {
             print_line(&format!("  95 % interval of {name} over the {suffixes} test suffixes: {low:.3} to {high:.3}"));
         }

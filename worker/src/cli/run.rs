@@ -23,7 +23,7 @@ pub struct RunArgs {
     /// A spec file (TOML); `--print-spec` shows what one looks like.
     #[arg(conflicts_with = "preset")]
     spec: Option<PathBuf>,
-    /// A ready-made spec: hybrid or pure-hotflip.
+    /// A ready-made spec: hybrid, pure-hotflip or gcg.
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// The preset's quick version: about 3 minutes on 2 cores.
@@ -210,6 +210,7 @@ fn finish(state: &RunState, seconds: f64, as_json: bool) -> Result<(), CliError>
                     "exact": result.exact,
                     "exact_at_k": result.exact_at_k,
                     "overlap_at_k": result.overlap_at_k,
+                    "adherence": result.adherence,
                     "test_intervals": result.test_intervals,
                     "nontrivial": result.nontriviality.passed,
                     "seconds": seconds,

@@ -6,7 +6,7 @@ use super::reference::completion;
 use super::{Params, Search, Stage, StageError};
 use crate::objective::{PrefixInput, SuffixCe};
 use shared::catalogue::StageDeclaration;
-use shared::event::{CrossEntropies, Event, PerSplit, RunResult, SuffixEvaluation, TestIntervals};
+use shared::event::{Adherence, CrossEntropies, Event, PerSplit, RunResult, SuffixEvaluation, TestIntervals};
 use shared::metrics::{SuffixGap, agreement, bootstrap_gap_closed, clopper_pearson, gap_closed, mean_ce};
 use shared::spec::Split;
 
@@ -23,8 +23,8 @@ impl Stage for Evaluate {
     }
 
     fn total_steps(&self, _: &Params) -> usize {
-        // Cross-entropies, completions without a prefix, completions under the prefix.
-        3
+        // Cross-entropies, completions without a prefix, completions under the prefix, their likelihoods.
+        4
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
@@ -41,6 +41,9 @@ impl Stage for Evaluate {
         let without = search.objective.complete(&PrefixInput::None, &all, max_tokens, |_| {})?;
         search.progress(2);
         let with = search.objective.complete(&prefix, &all, max_tokens, |_| {})?;
+        search.progress(3);
+        let ratios_none = log_likelihood_ratios(search, &without)?;
+        let ratios = log_likelihood_ratios(search, &with)?;
         let mut evaluations = Vec::with_capacity(all.len());
         for (index, (with, without)) in with.into_iter().zip(without).enumerate() {
             let suffix = SuffixEvaluation {
@@ -49,11 +52,13 @@ impl Stage for Evaluate {
                 agreement: agreement(&with, &search.baselines[index].reference.ids, params.usize("k")),
                 completion: completion(search, with),
                 completion_none: completion(search, without),
+                log_likelihood_ratio: ratios[index],
+                log_likelihood_ratio_none: ratios_none[index],
             };
             search.sink.push(Event::SuffixEvaluated { suffix: suffix.clone() });
             evaluations.push(suffix);
         }
-        search.progress(3);
+        search.progress(4);
 
         let over_split = |value: &dyn Fn(&SuffixEvaluation) -> f64| {
             PerSplit::from_fn(|split| {
@@ -69,9 +74,14 @@ impl Stage for Evaluate {
             gap_closed: PerSplit::from_fn(|split| {
                 gap_closed(ce.none.get(split)?, ce.reference.get(split)?, ce.final_.get(split)?)
             }),
-            exact: over_split(&|suffix| f64::from(u8::from(suffix.agreement.exact))),
-            exact_at_k: over_split(&|suffix| f64::from(u8::from(suffix.agreement.exact_at_k))),
+            exact: over_split(&|suffix| share(suffix.agreement.exact)),
+            exact_at_k: over_split(&|suffix| share(suffix.agreement.exact_at_k)),
             overlap_at_k: over_split(&|suffix| suffix.agreement.overlap_at_k),
+            adherence: Adherence {
+                none: over_split(&|suffix| share(suffix.log_likelihood_ratio_none > 0.0)),
+                reference: over_split(&|suffix| share(search.baselines[suffix.index].steerability() > 0.0)),
+                found: over_split(&|suffix| share(suffix.log_likelihood_ratio > 0.0)),
+            },
             test_intervals: test_intervals(search, &evaluations),
             nontriviality: search.rules.verdict(search.tokenizer.vocabulary(), &best.ids, Some(&round_trip)),
             evaluations: search.objective.evaluations(),
@@ -84,6 +94,22 @@ impl Stage for Evaluate {
         search.result = Some(result);
         Ok(format!("gap closed on test {test}{interval}"))
     }
+}
+
+fn share(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
+/// How much likelier completions of all suffixes are under the reference than without a prefix, in nats a
+/// token.
+fn log_likelihood_ratios(search: &mut Search<'_>, completions: &[Vec<u32>]) -> Result<Vec<f64>, StageError> {
+    let all: Vec<usize> = (0..completions.len()).collect();
+    let reference: Vec<Vec<u32>> = search.baselines.iter().map(|suffix| suffix.reference.ids.clone()).collect();
+    search.objective.set_completions(completions.to_vec());
+    let scores = search.objective.score(&[PrefixInput::None, PrefixInput::Ids(search.reference.clone())], &all);
+    search.objective.set_completions(reference);
+    let scores = scores?;
+    Ok(scores[0].iter().zip(&scores[1]).map(|(none, reference)| none.ce - reference.ce).collect())
 }
 
 fn test_intervals(search: &Search<'_>, evaluations: &[SuffixEvaluation]) -> TestIntervals {
@@ -102,6 +128,7 @@ fn test_intervals(search: &Search<'_>, evaluations: &[SuffixEvaluation]) -> Test
         gap_closed: bootstrap_gap_closed(&gaps.collect::<Vec<_>>()),
         exact: rate(|suffix| suffix.agreement.exact),
         exact_at_k: rate(|suffix| suffix.agreement.exact_at_k),
+        adherence: rate(|suffix| suffix.log_likelihood_ratio > 0.0),
     }
 }
 
