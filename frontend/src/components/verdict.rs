@@ -37,6 +37,10 @@ pub fn Verdict(
             format::percent(high)
         )
     });
+    let saved = (result.evaluations_saved > 0).then(|| {
+        let saved = format::count(result.evaluations_saved);
+        format!(" {saved} more were not needed, because their candidates could not win.")
+    });
     let (ce, adherence) = (result.ce, result.adherence);
     let bar = ce.none.test.zip(ce.reference.test).zip(ce.final_.test);
     let row = |label: &'static str, values: PerSplit, show: fn(f64) -> String, strong: bool| {
@@ -93,11 +97,8 @@ pub fn Verdict(
                 </table>
             </div>
             <p class="muted">
-                {format!(
-                    "{} evaluations: forwards of one candidate with one suffix. {} more were not needed, because their candidates could not win.",
-                    format::count(result.evaluations),
-                    format::count(result.evaluations_saved),
-                )}
+                {format!("{} evaluations: forwards of one candidate with one suffix.", format::count(result.evaluations))}
+                {saved}
             </p>
         </div>
     }

@@ -148,8 +148,11 @@ pub fn print_result(state: &RunState, result: &RunResult, seconds: f64) {
     }
     print_line("");
     check::print(&result.nontriviality);
-    let saved = result.evaluations_saved;
-    print_line(&format!("{} evaluations in {seconds:.0} s ({saved} more were not needed)", result.evaluations));
+    let saved = match result.evaluations_saved {
+        0 => String::new(),
+        saved => format!(" ({saved} more were not needed)"),
+    };
+    print_line(&format!("{} evaluations in {seconds:.0} s{saved}", result.evaluations));
 }
 
 fn is_test(state: &RunState, index: usize) -> bool {
