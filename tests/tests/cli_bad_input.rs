@@ -55,6 +55,14 @@ fn models() -> Result<()> {
     refused(&["score", "--model", "{dir}", "--input", "{dir}/cases.jsonl", "--output", "{dir}/out"], &["config.json"])
 }
 
+/// The program under test is built for no GPU.
+#[test]
+fn devices() -> Result<()> {
+    refused(&["run", "--preset", "hybrid", "--device", "cuda:0"], &["cuda:0", "--features cuda", "--device cpu"])?;
+    refused(&["bench", "--device", "metal"], &["metal", "--features metal"])?;
+    refused(&["run", "--preset", "hybrid", "--device", "gpu"], &["gpu", "auto, cpu, cuda:N or metal"])
+}
+
 #[test]
 fn specs() -> Result<()> {
     refused(&["run", "--preset", "hybird"], &["hybird", "hybrid"])?;
