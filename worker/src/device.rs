@@ -122,8 +122,8 @@ impl DeviceChoice {
                 return Err(DeviceError::NotBuilt { device: self, feature: "metal" });
             }
             // Without a driver the CUDA bindings panic instead of answering.
-            DeviceChoice::Cuda(number) => std::panic::catch_unwind(|| Device::new_cuda(number)),
-            DeviceChoice::Metal => std::panic::catch_unwind(|| Device::new_metal(0)),
+            DeviceChoice::Cuda(number) => without_panic(|| Device::new_cuda(number)),
+            DeviceChoice::Metal => without_panic(|| Device::new_metal(0)),
         };
         let unavailable = |reason: String| DeviceError::Unavailable { device: self, reason };
         match tried {
@@ -132,6 +132,17 @@ impl DeviceChoice {
             Err(_) => Err(unavailable("no driver was found".to_owned())),
         }
     }
+}
+
+/// Runs what may panic where no driver is, without the report that a panic prints: it is no bug, and with
+/// `auto` no error either. Models are opened at the start of a command, before there are threads whose
+/// panics this could hide.
+fn without_panic<T>(open: impl FnOnce() -> T + std::panic::UnwindSafe) -> std::thread::Result<T> {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let opened = std::panic::catch_unwind(open);
+    std::panic::set_hook(report);
+    opened
 }
 
 #[cfg(test)]
