@@ -46,9 +46,4 @@ impl Cache {
         }
         self.positions += other.positions;
     }
-
-    /// Its size in memory.
-    pub fn bytes(&self) -> usize {
-        self.layers.iter().map(|layer| (layer.keys.len() + layer.values.len()) * size_of::<f32>()).sum()
-    }
 }

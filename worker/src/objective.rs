@@ -96,6 +96,11 @@ impl Objective {
         &*self.backend
     }
 
+    /// Takes the model back.
+    pub fn into_backend(self) -> Box<dyn Backend> {
+        self.backend
+    }
+
     /// The suffixes with what is known of their completions.
     pub fn suffixes(&self) -> &[SuffixTarget] {
         &self.suffixes
@@ -158,11 +163,6 @@ impl Objective {
     /// Cross-entropies `[prefix][suffix]`, suffixes in the order of `indices`.
     pub fn score(&self, prefixes: &[PrefixInput], indices: &[usize]) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
         self.score_in(prefixes, indices, Precision::F32)
-    }
-
-    /// Takes the model back.
-    pub fn into_backend(self) -> Box<dyn Backend> {
-        self.backend
     }
 
     /// The same, with the linear layers in the precision that is asked for.

@@ -138,9 +138,8 @@ impl Backend for CandleBackend {
         wrt: Range<usize>,
         precision: Precision,
     ) -> Result<Gradient, BackendError> {
-        let leaves = self.segment_embeds(&segments[wrt.clone()])?;
-        let leaves = leaves.iter().map(Var::from_tensor).collect::<Result<Vec<_>, _>>()?;
         let mut embeds = self.segment_embeds(segments)?;
+        let leaves = embeds[wrt.clone()].iter().map(Var::from_tensor).collect::<Result<Vec<_>, _>>()?;
         for (embeds, leaf) in embeds[wrt].iter_mut().zip(&leaves) {
             *embeds = leaf.as_tensor().clone();
         }

@@ -29,11 +29,6 @@ impl CpuBackend {
         Ok(CpuBackend { engine, config, begun: None, workspace: Mutex::default() })
     }
 
-    /// The engine itself, for measurements.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
     fn workspace(&self) -> MutexGuard<'_, Workspace> {
         // Buffers hold nothing between calls, so one that a panic left behind is as good as new.
         self.workspace.lock().unwrap_or_else(PoisonError::into_inner)
