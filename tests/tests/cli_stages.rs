@@ -73,8 +73,10 @@ const WALK: &str = r#"
 kind = "walk"
 near = 6
 screening_suffixes = 1
+crossed = 6
 finalists = 2
-rounds = 1
+rounds = 2
+edits = 6
 
 [[stages]]
 kind = "gcg"

@@ -115,7 +115,7 @@ fn presets() -> Vec<Preset> {
             "Best, quick",
             "A walk from the reference out of what is forbidden, on few suffixes: about 2 minutes on 2 cores.",
             Size { train: 12, validation: 6, test: 8, ..QUICK },
-            vec![StageSpec::new("walk").with("rounds", 0i64)],
+            vec![StageSpec::new("walk").with("crossed", 16i64).with("rounds", 1i64).with("edits", 24i64)],
         ),
         best(
             "best",
@@ -124,7 +124,7 @@ fn presets() -> Vec<Preset> {
             Size { train: 32, validation: 16, test: 32, ..FULL },
             vec![
                 StageSpec::new("walk"),
-                gcg(40, 40).with("init", "previous").with("proposals", "mixed").with("scoring", "halving"),
+                gcg(20, 40).with("init", "previous").with("proposals", "mixed").with("scoring", "halving"),
             ],
         ),
         preset(
