@@ -1,5 +1,6 @@
 //! A run as the page follows it: events go into one [`RunState`], pages look at it ten times a second.
 
+use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::throttle::Pulse;
 use leptos::prelude::*;
@@ -14,12 +15,43 @@ use shared::state::RunState;
 pub struct RunFeed {
     state: StoredValue<RunState>,
     pulse: Pulse,
+    /// Tells the time of a run that goes on; a recording has its own.
+    clock: Option<Clock>,
 }
 
 impl RunFeed {
     /// A feed that nothing flows into yet; it lives as long as the current owner.
     pub fn new() -> Self {
-        RunFeed { state: StoredValue::new(RunState::default()), pulse: Pulse::new() }
+        RunFeed { state: StoredValue::new(RunState::default()), pulse: Pulse::new(), clock: Some(Clock::get()) }
+    }
+
+    /// A feed for a recording: its time is that of the last event shown.
+    pub fn recorded() -> Self {
+        RunFeed { clock: None, ..Self::new() }
+    }
+
+    /// Whether this is a recording, to which nothing can be done.
+    pub fn is_recorded(&self) -> bool {
+        self.clock.is_none()
+    }
+
+    /// The time for what counts up or down, in milliseconds since the Unix epoch.
+    pub fn now_unix_ms(&self) -> f64 {
+        match self.clock {
+            Some(clock) => clock.now_unix_ms(),
+            None => self.with(|state| state.last_unix_ms) as f64,
+        }
+    }
+
+    /// Shows a recording up to the end of `events`, all from its first one.
+    pub fn replay(&self, events: &[Stamped]) {
+        self.state.update_value(|state| {
+            if state.seq > events.len() as u64 {
+                *state = RunState::default();
+            }
+            events.iter().for_each(|stamped| state.apply(stamped));
+        });
+        self.pulse.changed();
     }
 
     /// Follows a run until the current owner is cleaned up.

@@ -10,6 +10,7 @@ pub mod event;
 pub mod metrics;
 pub mod nontriviality;
 mod random;
+pub mod recording;
 pub mod sampling;
 pub mod spec;
 pub mod state;

@@ -139,7 +139,7 @@ impl Browser {
 
     async fn keep_evidence(&self, name: &str) {
         for (index, page) in self.pages.iter().enumerate() {
-            let path = evidence_folder().join(format!("{name}-{index}"));
+            let path = target_folder().join("browser-failures").join(format!("{name}-{index}"));
             match page.keep_evidence(&path).await {
                 Ok(()) => eprintln!("picture, text and console of page {index}: {}.*", path.display()),
                 Err(error) => eprintln!("page {index} cannot be kept: {error:#}"),
@@ -155,11 +155,11 @@ impl Drop for Browser {
     }
 }
 
-/// `target/browser-failures`, wherever the target folder is.
-fn evidence_folder() -> PathBuf {
+/// Cargo's target folder, wherever it is.
+pub fn target_folder() -> PathBuf {
     let exe = std::env::current_exe().unwrap_or_default();
-    let target = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(Path::new("target"));
-    target.join("browser-failures")
+    let target = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.unwrap_or(Path::new("target")).to_owned()
 }
 
 impl Page {

@@ -1,5 +1,6 @@
 //! What the tests at the boundary share.
 
+pub mod accessibility;
 pub mod browser;
 pub mod client;
 pub mod command;
@@ -7,4 +8,5 @@ pub mod program;
 pub mod script;
 pub mod search;
 pub mod small_run;
+pub mod static_site;
 pub mod worker;

@@ -2,6 +2,7 @@
 //!
 //! Only the standard library is used: this must compile in seconds on a machine that has nothing else yet.
 
+mod axe;
 mod browser;
 mod page;
 mod run;

@@ -3,7 +3,7 @@
 use crate::run::DEFAULT_MODEL;
 use crate::shell::{self, Result};
 use crate::tools::Tools;
-use crate::{page, setup, weight, workspace};
+use crate::{axe, page, setup, weight, workspace};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -34,11 +34,12 @@ const STEPS: &[Step] = &[
         run: unit,
     },
     Step { name: "chromium", help: "browser and driver, where absent", needs: &[], run: setup::chromium },
+    Step { name: "axe", help: "axe-core for the tests of accessibility, where absent", needs: &[], run: axe::install },
     Step { name: "wasm", help: "the page's own tests, as WebAssembly", needs: &["tools", "chromium"], run: wasm },
     Step {
         name: "browser",
         help: "end to end: real browser, real worker, real model",
-        needs: &["page", "build", "model", "chromium"],
+        needs: &["page", "build", "model", "chromium", "axe"],
         run: browser,
     },
 ];
@@ -281,7 +282,10 @@ mod tests {
     #[test]
     fn a_step_brings_what_it_needs_and_in_order() {
         assert_eq!(names(&["fmt"]), ["fmt"]);
-        assert_eq!(names(&["browser", "fmt"]), ["fmt", "tools", "page", "build", "model", "chromium", "browser"]);
+        assert_eq!(
+            names(&["browser", "fmt"]),
+            ["fmt", "tools", "page", "build", "model", "chromium", "axe", "browser"]
+        );
         assert_eq!(names(&[]).len(), STEPS.len());
         let error = choose(&["nope".to_owned()]).err().unwrap();
         assert!(error.contains("\"nope\"") && error.contains("clippy-wasm"), "{error}");

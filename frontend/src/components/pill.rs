@@ -5,13 +5,16 @@ use crate::connection::Connection;
 use crate::format;
 use crate::link::Standing;
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 
 /// The connection pill.
 #[component]
 pub fn Pill() -> impl IntoView {
     let connection = Connection::get();
     let clock = Clock::get();
+    let pathname = use_location().pathname;
     let word = Memo::new(move |_| match connection.standing.get() {
+        Standing::SignedOut if crate::pages::needs_no_worker(&pathname.get()) => ("Demo", "off"),
         Standing::SignedOut => ("Signed out", "off"),
         Standing::Connecting => ("Connecting", "busy"),
         Standing::CatchingUp => ("Catching up", "busy"),

@@ -1,7 +1,6 @@
 //! The stages of a run, one step each.
 
 use super::ModelText;
-use crate::clock::Clock;
 use crate::format;
 use crate::run::RunFeed;
 use leptos::prelude::*;
@@ -36,7 +35,6 @@ fn standing(state: &RunState, stage: &StageState) -> &'static str {
 
 #[component]
 fn Step(feed: RunFeed, index: usize) -> impl IntoView {
-    let clock = Clock::get();
     let stage = feed.part(move |state| state.stages.get(index).map(|stage| (stage.clone(), standing(state, stage))));
     let live = feed.part(|state| state.phase == RunPhase::Running);
     let standing = move || stage.get().map_or("waiting", |(_, standing)| standing);
@@ -51,7 +49,7 @@ fn Step(feed: RunFeed, index: usize) -> impl IntoView {
             }
             "stopped" => format!("stopped at {steps}"),
             _ => {
-                let eta = live.get().then(|| stage.eta_secs(clock.now_unix_ms() as u64)).flatten();
+                let eta = live.get().then(|| stage.eta_secs(feed.now_unix_ms() as u64)).flatten();
                 match eta {
                     Some(secs) => format!("{steps} · {} left", format::duration(secs)),
                     None => steps,

@@ -3,6 +3,8 @@
 use crate::connection::Connection;
 use crate::link::Standing;
 use leptos::prelude::*;
+use leptos_router::components::A;
+use leptos_router::hooks::use_location;
 use shared::wire::PROTOCOL;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -17,7 +19,9 @@ enum Door {
 #[component]
 pub fn Gate(children: ChildrenFn) -> impl IntoView {
     let connection = Connection::get();
+    let pathname = use_location().pathname;
     let door = Memo::new(move |_| match connection.standing.get() {
+        _ if super::needs_no_worker(&pathname.get()) => Door::Open,
         Standing::SignedOut => Door::SignIn { refused: false },
         Standing::Unauthorised => Door::SignIn { refused: true },
         Standing::VersionMismatch { worker } => Door::WrongVersion { worker },
@@ -45,7 +49,10 @@ fn Waiting() -> impl IntoView {
                     "The page loaded, but no connection to the worker at this address comes about. "
                     "Check that " <code>"steerage serve"</code> " still runs; the page keeps trying."
                 </p>
-                <p><button type="button" on:click=move |_| connection.retry_now()>"Try now"</button></p>
+                <p class="actions">
+                    <button type="button" on:click=move |_| connection.retry_now()>"Try now"</button>
+                    <A href="/demo" attr:class="button">"Watch a recorded run"</A>
+                </p>
             </Show>
         </section>
     }
@@ -56,6 +63,13 @@ fn SignIn(refused: bool) -> impl IntoView {
     super::title("Sign in");
     let connection = Connection::get();
     let token = RwSignal::new(String::new());
+    // A folder on a static host has the page, but no worker to sign in to.
+    let has_worker = RwSignal::new(true);
+    leptos::task::spawn_local(async move {
+        if !matches!(crate::fetch::text("/api/health").await, Ok(text) if text.contains("protocol")) {
+            has_worker.try_set(false);
+        }
+    });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let token = token.get_untracked().trim().to_owned();
@@ -64,7 +78,24 @@ fn SignIn(refused: bool) -> impl IntoView {
         }
     };
     view! {
-        <section class="panel notice-page" data-testid="sign-in">
+        <section class="panel notice-page">
+            <h2>"See what it does"</h2>
+            <p>
+                "A search for a text that works like " <q>"Talk only about cats."</q>
+                ", recorded on a real model, from the first suffix to the verdict. It needs no worker."
+            </p>
+            <p><A href="/demo" attr:class="button" attr:data-testid="open-demo">"Watch a recorded run"</A></p>
+        </section>
+        <Show when=move || !has_worker.get()>
+            <section class="panel notice-page" data-testid="no-worker">
+                <h1>"This copy of the page has no worker"</h1>
+                <p>
+                    "Searches run in a worker on your own machine: " <code>"cargo xtask run"</code>
+                    " in Steerage's source builds and starts one, and prints the address to open."
+                </p>
+            </section>
+        </Show>
+        <section class="panel notice-page" data-testid="sign-in" hidden=move || !has_worker.get()>
             <h1>"This worker wants to know who you are"</h1>
             <Show when=move || refused>
                 <p class="field-error" role="alert" data-testid="sign-in-refused">

@@ -1,5 +1,6 @@
 //! The pages and their addresses. A page is one file and one line here.
 
+mod demo;
 mod gate;
 mod new_run;
 mod not_found;
@@ -40,6 +41,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=start::Start/>
                         <Route path=path!("/new") view=new_run::NewRun/>
                         <Route path=path!("/run/:id") view=run::Run/>
+                        <Route path=path!("/demo") view=demo::Demo/>
                     </Routes>
                 </gate::Gate>
             </main>
@@ -51,6 +53,11 @@ pub fn App() -> impl IntoView {
             </footer>
         </Router>
     }
+}
+
+/// Whether the page at a path shows something without a worker.
+pub fn needs_no_worker(pathname: &str) -> bool {
+    pathname.trim_end_matches('/') == "/demo"
 }
 
 /// Names the page in the browser's tab.

@@ -1,7 +1,6 @@
 //! One run, live and afterwards, on one address. Everything on it comes from the run's log.
 
 use crate::charts::CeChart;
-use crate::clock::Clock;
 use crate::components::{
     Completions, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, Stepper, SuffixTable, Verdict,
 };
@@ -79,7 +78,12 @@ fn OneRun(id: String) -> impl IntoView {
 
 /// The sections in the order in which they matter: the search while it goes on, the outcome afterwards.
 #[component]
-fn Body(id: String, feed: RunFeed) -> impl IntoView {
+pub(super) fn Body(
+    /// The run.
+    id: String,
+    /// Its log.
+    feed: RunFeed,
+) -> impl IntoView {
     let finished = feed.part(|state| state.phase == RunPhase::Finished);
     view! {
         <article class="run" data-testid="run" data-run=id.clone()>
@@ -166,7 +170,6 @@ fn Head(id: String, feed: RunFeed) -> impl IntoView {
     let spec = feed.part(|state| state.spec.clone());
     let epoch = feed.part(|state| state.epoch);
     let times = feed.part(|state| (state.started_unix_ms, state.last_unix_ms));
-    let clock = Clock::get();
     let facts = move || {
         let mut facts = Vec::new();
         if let Some(spec) = spec.get() {
@@ -182,7 +185,7 @@ fn Head(id: String, feed: RunFeed) -> impl IntoView {
         }
         let (started, last) = times.get();
         if started > 0 {
-            let until = if phase.get().is_over() { last as f64 } else { clock.now_unix_ms() };
+            let until = if phase.get().is_over() { last as f64 } else { feed.now_unix_ms() };
             facts.push(format::duration((until - started as f64) / 1e3));
         }
         facts.join(" · ")
@@ -200,7 +203,7 @@ fn Head(id: String, feed: RunFeed) -> impl IntoView {
                     <span>{facts}</span>
                 </p>
             </div>
-            <Actions id feed/>
+            {(!feed.is_recorded()).then(|| view! { <Actions id feed/> })}
         </header>
     }
 }

@@ -25,6 +25,13 @@ pub fn Start() -> impl IntoView {
             </p>
         </section>
         <Examples/>
+        <section class="panel" aria-labelledby="demo-title">
+            <h2 id="demo-title">"Watch a recorded run"</h2>
+            <p>
+                "Every step of a finished search, to play and to scrub through, and its verdict: "
+                <A href="/demo" attr:data-testid="open-demo">"open the recording"</A> "."
+            </p>
+        </section>
         <section class="panel" aria-labelledby="runs-title">
             <h2 id="runs-title">"Runs"</h2>
             <RunList runs/>

@@ -8,6 +8,7 @@ mod check;
 mod job;
 mod models;
 mod progress;
+mod record;
 mod run;
 mod score;
 mod serve;

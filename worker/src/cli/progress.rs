@@ -1,5 +1,6 @@
 //! What `steerage run` shows while it works, and at the end.
 
+use super::record::Recorder;
 use super::{check, print_line, verdict};
 use crate::stages::Sink;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -11,6 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// One progress bar a stage on stderr, or one event a line on stdout.
 pub struct Terminal {
     json: bool,
+    recorder: Option<Recorder>,
     started: Instant,
     seq: u64,
     state: RunState,
@@ -19,9 +21,9 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub fn new(json: bool) -> Self {
+    pub fn new(json: bool, recorder: Option<Recorder>) -> Self {
         let (bars, bar) = (MultiProgress::new(), ProgressBar::hidden());
-        Terminal { json, started: Instant::now(), seq: 0, state: RunState::default(), bars, bar }
+        Terminal { json, recorder, started: Instant::now(), seq: 0, state: RunState::default(), bars, bar }
     }
 
     /// The run's first event; the rest comes from the job.
@@ -33,9 +35,9 @@ impl Terminal {
         self.started.elapsed().as_secs_f64()
     }
 
-    pub fn into_state(self) -> RunState {
+    pub fn into_parts(self) -> (RunState, Option<Recorder>) {
         self.bar.finish_and_clear();
-        self.state
+        (self.state, self.recorder)
     }
 
     fn show(&mut self, event: &Event) {
@@ -104,6 +106,9 @@ impl Sink for Terminal {
             print_line(&line);
         }
         let stamped = Stamped { run: "local".to_owned(), epoch: 1, seq: self.seq, at_unix_ms, event };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(&stamped);
+        }
         self.state.apply(&stamped);
         self.show(&stamped.event);
     }

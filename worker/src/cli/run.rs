@@ -1,6 +1,7 @@
 //! `steerage run`: one search, here and now.
 
 use super::progress::Terminal;
+use super::record::Recorder;
 use super::{CliError, print_line, read_input};
 use crate::catalogue::catalogue;
 use crate::device::Machine;
@@ -64,6 +65,9 @@ pub struct RunArgs {
     /// Prints one event a line on stdout, and the result as the last line.
     #[arg(long)]
     json: bool,
+    /// Writes the run's log with times to a file that the page can replay.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Prints the spec as TOML, and does nothing else.
     #[arg(long)]
     print_spec: bool,
@@ -84,12 +88,16 @@ pub fn run(args: RunArgs, machine: &Machine) -> Result<(), CliError> {
         return Ok(());
     }
     warn_of_suffixes(&spec, &catalogue);
+    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
     let stop = stop_on_interrupt()?;
-    let mut terminal = Terminal::new(args.json);
+    let mut terminal = Terminal::new(args.json, recorder);
     terminal.queued(&spec);
     job::run(&spec, &catalogue, &models, machine, &mut terminal, &stop);
     let seconds = terminal.elapsed_secs();
-    finish(&terminal.into_state(), seconds, args.json)
+    let (state, recorder) = terminal.into_parts();
+    // What was found is worth more than its recording: it is printed first.
+    let finished = finish(&state, seconds, args.json);
+    finished.and(recorder.map_or(Ok(()), Recorder::close))
 }
 
 /// The spec that the arguments describe; it is not validated yet.
