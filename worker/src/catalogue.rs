@@ -31,7 +31,25 @@ fn presets() -> Vec<Preset> {
         let [soft, hotflip] = stages;
         preset(name, title, help, size, vec![soft, StageSpec::new("projection"), hotflip])
     };
+    // The first is what the page begins with.
     vec![
+        best(
+            "best-quick",
+            "Best, quick",
+            "A walk from the reference out of what is forbidden, on short completions: about 2 minutes on 2 cores.",
+            Size { train: 24, validation: 12, test: 16, ..QUICK },
+            vec![StageSpec::new("walk").with("crossed", 16i64).with("rounds", 2i64).with("edits", 24i64)],
+        ),
+        best(
+            "best",
+            "Best",
+            "A walk from the reference out of what is forbidden, then GCG with all its edits; on the suffixes that the reference steers.",
+            Size { train: 32, validation: 16, test: 32, ..FULL },
+            vec![
+                StageSpec::new("walk"),
+                gcg(20, 40).with("init", "previous").with("proposals", "mixed").with("scoring", "halving"),
+            ],
+        ),
         hybrid(
             "hybrid-quick",
             "Hybrid, quick",
@@ -109,23 +127,6 @@ fn presets() -> Vec<Preset> {
             "Readable prefixes grown from what the model itself would write, without a gradient.",
             FULL,
             vec![beam(8, 8)],
-        ),
-        best(
-            "best-quick",
-            "Best, quick",
-            "A walk from the reference out of what is forbidden, on few suffixes: about 2 minutes on 2 cores.",
-            Size { train: 12, validation: 6, test: 8, ..QUICK },
-            vec![StageSpec::new("walk").with("crossed", 16i64).with("rounds", 1i64).with("edits", 24i64)],
-        ),
-        best(
-            "best",
-            "Best",
-            "A walk from the reference out of what is forbidden, then GCG with all its edits; on the suffixes that the reference steers.",
-            Size { train: 32, validation: 16, test: 32, ..FULL },
-            vec![
-                StageSpec::new("walk"),
-                gcg(20, 40).with("init", "previous").with("proposals", "mixed").with("scoring", "halving"),
-            ],
         ),
         preset(
             "layer-sweep",

@@ -88,7 +88,7 @@ fn every_mistake_names_its_field() {
         ("models = [\"smollm2-135m\"]", "models = [\"gpt-9\"]", "models", "gpt-9"),
         ("text = \"Talk only about cats.\"", "text = \" \"", "teachers[0]", "empty"),
         ("name = \"Bad <script> teacher\"", "name = \"Talk only about cats.\"", "teachers[1]", "another `name`"),
-        ("preset = \"hybrid-quick\"", "preset = \"magic\"", "methods[0].preset", "known are hybrid"),
+        ("preset = \"hybrid-quick\"", "preset = \"magic\"", "methods[0].preset", "known are best-quick"),
         ("preset = \"hybrid-quick\"\n", "", "methods[0].preset", "needs a preset or stages"),
         ("name = \"gcg\"\n", "name = \"hybrid\"\n", "methods[1]", "twice"),
         ("\"hotflip.steps\"", "\"pez.steps\"", "methods[0].set", "pez.steps"),
