@@ -32,11 +32,44 @@ impl Axis {
     }
 }
 
+/// How the curves are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// What the horizontal axis counts.
+    pub axis: Axis,
+    /// Whether the vertical axis is logarithmic.
+    pub log: bool,
+    /// The part of the horizontal axis that is shown; all of it where there is none.
+    pub zoom: Option<(f64, f64)>,
+    /// Lines that are shown.
+    pub shown: Shown,
+}
+
+/// Which lines are shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shown {
+    /// Of the train suffixes.
+    pub train: bool,
+    /// Of the validation suffixes.
+    pub validation: bool,
+    /// Without prefix and under the reference, of those two that are shown.
+    pub baselines: bool,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        let shown = Shown { train: true, validation: true, baselines: true };
+        View { axis: Axis::Evaluations, log: false, zoom: None, shown }
+    }
+}
+
 /// A stage's part of the curves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     /// Index of the stage.
     pub stage: usize,
+    /// What places are counted in.
+    pub axis: Axis,
     /// Name of the stage on screen.
     pub title: String,
     /// Where the stage's first point is.
@@ -66,11 +99,26 @@ pub struct Curves {
     pub total_points: usize,
 }
 
-/// Prepares a run's curves; none before the first point.
-pub fn curves(state: &RunState, axis: Axis, max_points: usize) -> Option<Curves> {
-    let total_points = state.curve.len();
-    let segments: Vec<Segment> = state
-        .curve
+impl Curves {
+    /// Train points inside the horizontal axis.
+    pub fn visible_train(&self) -> impl Iterator<Item = &CurvePoint> {
+        let (low, high) = self.x;
+        let inside = move |segment: &Segment, point: &CurvePoint| (low..=high).contains(&segment.axis.of(point));
+        self.segments.iter().flat_map(move |segment| segment.train.iter().filter(move |point| inside(segment, point)))
+    }
+}
+
+/// Prepares a run's curves; none before the first point, or where nothing is shown.
+pub fn curves(state: &RunState, view: View, max_points: usize) -> Option<Curves> {
+    let View { axis, zoom, shown, .. } = view;
+    let ends = [state.curve.first()?, state.curve.last()?].map(|point| axis.of(point));
+    // One point alone has no extent; it stands at the left end.
+    let whole = (ends[0], if ends[1] > ends[0] { ends[1] } else { ends[0] + 1.0 });
+    let x = zoom.map(|(low, high)| (low.max(whole.0), high.min(whole.1))).filter(|(low, high)| low < high);
+    let x = x.unwrap_or(whole);
+    let points = within(&state.curve, axis, x);
+    let total_points = points.len();
+    let segments: Vec<Segment> = points
         .chunk_by(|a, b| a.stage == b.stage)
         .map(|points| {
             let budget = max_points * points.len() / total_points;
@@ -79,6 +127,7 @@ pub fn curves(state: &RunState, axis: Axis, max_points: usize) -> Option<Curves>
             let stage = points[0].stage;
             Segment {
                 stage,
+                axis,
                 title: state.stages.get(stage).map(|stage| stage.plan.title.clone()).unwrap_or_default(),
                 start: axis.of(&points[0]),
                 train: downsample(points, budget, |point| point.ce_train),
@@ -87,17 +136,34 @@ pub fn curves(state: &RunState, axis: Axis, max_points: usize) -> Option<Curves>
         })
         .collect();
     let (train, validation) = (state.baseline(Split::Train), state.baseline(Split::Validation));
-    let lines = [train, validation].into_iter().flatten().flat_map(|line| [line.ce_none, line.ce_reference]);
+    let lines = [train.filter(|_| shown.train), validation.filter(|_| shown.validation)];
+    let lines = lines.into_iter().flatten().filter(|_| shown.baselines);
+    let lines = lines.flat_map(|line| [line.ce_none, line.ce_reference]);
     let values = segments.iter().flat_map(|segment| {
-        let validation = segment.validation.iter().filter_map(|point| point.ce_validation);
-        segment.train.iter().map(|point| point.ce_train).chain(validation)
+        let train = segment.train.iter().filter(|_| shown.train).map(|point| point.ce_train);
+        let validation = segment.validation.iter().filter(|_| shown.validation);
+        train.chain(validation.filter_map(|point| point.ce_validation))
     });
-    let y = padded_domain(values.chain(lines), 0.06)?;
-    let ends = [state.curve.first()?, state.curve.last()?].map(|point| axis.of(point));
-    // One point alone has no extent; it stands at the left end.
-    let x = (ends[0], if ends[1] > ends[0] { ends[1] } else { ends[0] + 1.0 });
+    let y = extent(values.chain(lines), view.log)?;
     let drawn_points = segments.iter().map(|segment| segment.train.len()).sum();
     Some(Curves { segments, train, validation, x, y, drawn_points, total_points })
+}
+
+/// The points inside a part of the axis, and one more on either side, so that lines lead out of it.
+fn within(points: &[CurvePoint], axis: Axis, (low, high): (f64, f64)) -> &[CurvePoint] {
+    let first = points.partition_point(|point| axis.of(point) < low);
+    let end = points.partition_point(|point| axis.of(point) <= high);
+    &points[first.saturating_sub(1)..(end + 1).min(points.len())]
+}
+
+/// The vertical extent, with air above and below: on a log scale equal ratios.
+fn extent(values: impl Iterator<Item = f64>, log: bool) -> Option<(f64, f64)> {
+    const AIR: f64 = 0.06;
+    if !log {
+        return padded_domain(values, AIR);
+    }
+    let (low, high) = padded_domain(values.filter(|value| *value > 0.0).map(f64::ln), AIR)?;
+    Some((low.exp(), high.exp()))
 }
 
 #[cfg(test)]
@@ -142,9 +208,39 @@ mod tests {
         state
     }
 
+    fn seconds() -> View {
+        View { axis: Axis::Seconds, ..View::default() }
+    }
+
+    #[test]
+    fn a_zoom_shows_its_part_and_fits_it() {
+        let state = state(&[20, 30]);
+        let whole = curves(&state, View::default(), 400).unwrap();
+        let zoom = |from, to| curves(&state, View { zoom: Some((from, to)), ..View::default() }, 400).unwrap();
+        let part = zoom(100.0, 250.0);
+        assert_eq!(part.x, (100.0, 250.0));
+        assert_eq!(part.visible_train().count(), 16);
+        assert_eq!(part.total_points, 18, "one more on either side");
+        // What lies outside of the run is not shown, and nothing is no zoom.
+        assert_eq!(zoom(-50.0, 1e9).x, whole.x);
+        assert_eq!(zoom(9e8, 1e9).x, whole.x);
+    }
+
+    #[test]
+    fn what_is_hidden_takes_no_room() {
+        let state = state(&[20]);
+        let shown = |train, validation| Shown { train, validation, baselines: true };
+        let of = |shown| curves(&state, View { shown, ..View::default() }, 400);
+        assert!(of(shown(true, false)).unwrap().y.1 < 2.1, "the validation curve is at 2.5");
+        assert!(of(shown(false, true)).unwrap().y.0 > 2.0);
+        assert!(of(shown(false, false)).is_none());
+        let log = curves(&state, View { log: true, ..View::default() }, 400).unwrap();
+        assert!(log.y.0 > 0.0 && log.y.0 < 2.0 && log.y.1 > 2.5, "{:?}", log.y);
+    }
+
     #[test]
     fn stages_stay_apart() {
-        let curves = curves(&state(&[20, 1, 30]), Axis::Evaluations, 400).unwrap();
+        let curves = curves(&state(&[20, 1, 30]), View::default(), 400).unwrap();
         let parts: Vec<_> =
             curves.segments.iter().map(|part| (part.title.as_str(), part.train.len(), part.start)).collect();
         assert_eq!(parts, [("stage 0", 20, 10.0), ("stage 1", 1, 210.0), ("stage 2", 30, 220.0)]);
@@ -155,7 +251,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_points_are_thinned() {
-        let curves = curves(&state(&[5_000, 5_000]), Axis::Seconds, 400).unwrap();
+        let curves = curves(&state(&[5_000, 5_000]), seconds(), 400).unwrap();
         assert!(curves.drawn_points <= 400, "{}", curves.drawn_points);
         assert_eq!(curves.total_points, 10_000);
         assert!(curves.y.0 < 1.9 && curves.y.1 > 2.5, "validation is inside: {:?}", curves.y);
@@ -163,13 +259,13 @@ mod tests {
 
     #[test]
     fn one_point_has_an_axis() {
-        let curves = curves(&state(&[1]), Axis::Evaluations, 400).unwrap();
+        let curves = curves(&state(&[1]), View::default(), 400).unwrap();
         assert_eq!((curves.x, curves.drawn_points), ((10.0, 11.0), 1));
         assert!(curves.y.0 < curves.y.1);
     }
 
     #[test]
     fn nothing_is_drawn_of_nothing() {
-        assert_eq!(curves(&RunState::default(), Axis::Seconds, 400), None);
+        assert_eq!(curves(&RunState::default(), seconds(), 400), None);
     }
 }

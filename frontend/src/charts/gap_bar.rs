@@ -20,7 +20,7 @@ pub fn GapBar(
 ) -> impl IntoView {
     // Left is no prefix, right the reference, also where the found prefix lies outside.
     let (low, high) = padded_domain([none, reference, found].into_iter(), 0.0).unwrap_or((0.0, 1.0));
-    let scale = Scale { domain: (high, low), range_px: (MARGIN, WIDTH - MARGIN) };
+    let scale = Scale::linear((high, low), (MARGIN, WIDTH - MARGIN));
     let (from, to, at) = (scale.px(none), scale.px(reference), scale.px(found));
     let label = format!(
         "Cross-entropy on test: {} without a prefix, {} with the found prefix, {} with the reference.",

@@ -3,8 +3,10 @@
 mod ce;
 mod curve;
 mod downsample;
+mod export;
 mod gap_bar;
 mod scale;
+mod width;
 
 pub use ce::CeChart;
 pub use gap_bar::GapBar;

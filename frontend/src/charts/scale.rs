@@ -1,8 +1,10 @@
 //! From values to pixels, and ticks at round numbers.
 
-/// A linear scale.
+/// A linear or logarithmic scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
+    /// Whether equal ratios are equal distances; the domain is then above 0.
+    pub log: bool,
     /// Values at the two ends.
     pub domain: (f64, f64),
     /// Pixels at the two ends.
@@ -10,11 +12,29 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// A linear scale.
+    pub fn linear(domain: (f64, f64), range_px: (f64, f64)) -> Self {
+        Scale { log: false, domain, range_px }
+    }
+
     /// The pixel of a value; a domain without extent maps to the first end.
     pub fn px(&self, value: f64) -> f64 {
-        let extent = self.domain.1 - self.domain.0;
-        let share = if extent == 0.0 { 0.0 } else { (value - self.domain.0) / extent };
+        let (low, high) = (self.along(self.domain.0), self.along(self.domain.1));
+        let share = if high == low { 0.0 } else { (self.along(value) - low) / (high - low) };
         self.range_px.0 + share * (self.range_px.1 - self.range_px.0)
+    }
+
+    /// The value at a pixel: the inverse of [`Scale::px`].
+    pub fn value(&self, px: f64) -> f64 {
+        let extent_px = self.range_px.1 - self.range_px.0;
+        let share = if extent_px == 0.0 { 0.0 } else { (px - self.range_px.0) / extent_px };
+        let (low, high) = (self.along(self.domain.0), self.along(self.domain.1));
+        let along = low + share * (high - low);
+        if self.log { along.exp() } else { along }
+    }
+
+    fn along(&self, value: f64) -> f64 {
+        if self.log { value.max(f64::MIN_POSITIVE).ln() } else { value }
     }
 }
 
@@ -62,9 +82,21 @@ mod tests {
 
     #[test]
     fn scale_maps_ends_to_ends() {
-        let scale = Scale { domain: (1.0, 3.0), range_px: (100.0, 0.0) };
+        let scale = Scale::linear((1.0, 3.0), (100.0, 0.0));
         assert_eq!((scale.px(1.0), scale.px(2.0), scale.px(3.0)), (100.0, 50.0, 0.0));
         assert_eq!(Scale { domain: (1.0, 1.0), ..scale }.px(1.0), 100.0);
+    }
+
+    #[test]
+    fn pixels_lead_back_to_values() {
+        for log in [false, true] {
+            let scale = Scale { log, ..Scale::linear((0.5, 8.0), (300.0, 20.0)) };
+            for value in [0.5, 1.0, 3.7, 8.0] {
+                assert!((scale.value(scale.px(value)) - value).abs() < 1e-9, "{value} {log}");
+            }
+        }
+        let log = Scale { log: true, ..Scale::linear((1.0, 100.0), (0.0, 200.0)) };
+        assert!((log.px(10.0) - 100.0).abs() < 1e-9, "equal ratios are equal distances");
     }
 
     #[test]
