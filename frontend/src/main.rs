@@ -19,6 +19,7 @@ mod link;
 mod pages;
 mod player;
 mod run;
+mod shortcuts;
 mod storage;
 mod throttle;
 mod tokenizer;

@@ -5,6 +5,9 @@ pub const TOKEN: &str = "steerage.token";
 /// The form of a new run.
 pub const DRAFT: &str = "steerage.draft";
 
+/// Whether single keys are shortcuts: "off", or anything else.
+pub const SINGLE_KEYS: &str = "steerage.single-keys";
+
 /// The kept value.
 pub fn get(key: &str) -> Option<String> {
     storage()?.get_item(key).ok().flatten()

@@ -8,7 +8,7 @@ mod run;
 mod start;
 
 use crate::clock::Clock;
-use crate::components::{NoticeBar, Pill};
+use crate::components::{Keyboard, NoticeBar, Pill};
 use crate::connection::Connection;
 use crate::tokenizer::Tokenizers;
 use leptos::prelude::*;
@@ -35,6 +35,7 @@ pub fn App() -> impl IntoView {
                 <Pill/>
             </header>
             <NoticeBar/>
+            <Keyboard/>
             <main id="main" tabindex="-1">
                 <gate::Gate>
                     <Routes fallback=not_found::NotFound>
@@ -49,6 +50,7 @@ pub fn App() -> impl IntoView {
                 <p>
                     "Steerage " {env!("CARGO_PKG_VERSION")}
                     {move || connection.worker_version.get().map(|version| format!(" · worker {version}"))}
+                    " · press " <kbd>"?"</kbd> " for the keyboard"
                 </p>
             </footer>
         </Router>
