@@ -7,6 +7,7 @@
 mod backoff;
 mod charts;
 mod clock;
+mod compare;
 mod components;
 mod connection;
 mod debounce;

@@ -6,7 +6,9 @@ mod downsample;
 mod export;
 mod gap_bar;
 mod scale;
+mod strip;
 mod width;
 
 pub use ce::CeChart;
 pub use gap_bar::GapBar;
+pub use strip::Strip;

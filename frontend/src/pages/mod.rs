@@ -1,5 +1,6 @@
 //! The pages and their addresses. A page is one file and one line here.
 
+mod compare;
 mod demo;
 mod gate;
 mod new_run;
@@ -31,6 +32,7 @@ pub fn App() -> impl IntoView {
                 <nav aria-label="Pages">
                     <A href="/" exact=true>"Start"</A>
                     <A href="/new">"New run"</A>
+                    <A href="/compare">"Compare"</A>
                 </nav>
                 <Pill/>
             </header>
@@ -42,6 +44,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=start::Start/>
                         <Route path=path!("/new") view=new_run::NewRun/>
                         <Route path=path!("/run/:id") view=run::Run/>
+                        <Route path=path!("/compare") view=compare::Compare/>
                         <Route path=path!("/demo") view=demo::Demo/>
                     </Routes>
                 </gate::Gate>
