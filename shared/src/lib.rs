@@ -7,6 +7,7 @@
 pub mod adherence;
 pub mod catalogue;
 pub mod event;
+pub mod labels;
 pub mod metrics;
 pub mod nontriviality;
 mod random;

@@ -48,9 +48,9 @@ fn OneRun(id: String) -> impl IntoView {
     });
     let has_events = feed.part(|state| state.seq > 0);
     let shown = Memo::new(move |_| match (has_events.get(), known.get(), connection.standing.get()) {
+        // The welcome lists all runs, so one that is not there does not exist, or does no more.
+        (_, false, Standing::Live | Standing::CatchingUp) => Shown::Unknown,
         (true, _, _) => Shown::Run,
-        // The welcome lists all runs, so one that is not there does not exist.
-        (false, false, Standing::Live | Standing::CatchingUp) => Shown::Unknown,
         _ => Shown::Loading,
     });
     super::title("Run");
@@ -68,7 +68,10 @@ fn OneRun(id: String) -> impl IntoView {
         Shown::Unknown => view! {
             <section class="panel notice-page" data-testid="unknown-run">
                 <h1>"This worker has no such run"</h1>
-                <p>"Its id is " <code>{id.get_value()}</code> ". It may belong to another worker or data folder."</p>
+                <p>
+                    "Its id is " <code>{id.get_value()}</code>
+                    ". It may belong to another worker or data folder, or have been deleted."
+                </p>
                 <p><A href="/" attr:class="button">"See the runs that there are"</A></p>
             </section>
         }

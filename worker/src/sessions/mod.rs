@@ -5,6 +5,7 @@
 
 mod attend;
 mod lines;
+mod listing;
 mod process;
 mod redact;
 #[cfg(test)]
@@ -57,6 +58,11 @@ impl Sessions {
                 };
                 self.store.command(id, json, move |log| restart(log, &run, wrong)).await
             }
+            Command::LabelRun { run, title, tags } => {
+                self.store.command(id, json, move |log| listing::label(log, &run, title.as_deref(), &tags)).await
+            }
+            Command::DeleteRun { run } => self.store.command(id, json, move |log| listing::delete(log, &run)).await,
+            Command::RestoreRun { run } => self.store.command(id, json, move |log| listing::restore(log, &run)).await,
         }
     }
 
