@@ -4,6 +4,7 @@ mod gate;
 mod new_run;
 mod not_found;
 mod run;
+mod sessions;
 mod start;
 
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ pub fn App() -> impl IntoView {
     provide_context(connection);
     provide_context(Tokenizers::new());
     provide_context(Clock::start());
+    provide_context(sessions::DeletedRuns::new());
     view! {
         <Router>
             <a class="skip-link" href="#main">"Skip to the content"</a>
@@ -30,6 +32,7 @@ pub fn App() -> impl IntoView {
                 <nav aria-label="Pages">
                     <A href="/" exact=true>"Start"</A>
                     <A href="/new">"New run"</A>
+                    <A href="/sessions">"Sessions"</A>
                 </nav>
                 <Pill/>
             </header>
@@ -40,6 +43,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=start::Start/>
                         <Route path=path!("/new") view=new_run::NewRun/>
                         <Route path=path!("/run/:id") view=run::Run/>
+                        <Route path=path!("/sessions") view=sessions::Sessions/>
                     </Routes>
                 </gate::Gate>
             </main>
