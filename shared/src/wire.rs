@@ -86,6 +86,21 @@ pub enum Command {
         /// The run.
         run: String,
     },
+    /// Lets a running run stand still; it keeps the worker.
+    PauseRun {
+        /// The run.
+        run: String,
+    },
+    /// Lets a paused run go on.
+    ResumeRun {
+        /// The run.
+        run: String,
+    },
+    /// Ends the search of a running or paused run; the verdict is on the best prefix so far.
+    FinishRun {
+        /// The run.
+        run: String,
+    },
 }
 
 /// What the worker says.
@@ -194,6 +209,8 @@ pub enum RunPhase {
     Queued,
     /// Is worked on.
     Running,
+    /// Stands still until it is resumed, and keeps the worker.
+    Paused,
     /// Ended with a result.
     Finished,
     /// Stopped by the user.
@@ -210,6 +227,7 @@ impl RunPhase {
         match self {
             RunPhase::Queued => "queued",
             RunPhase::Running => "running",
+            RunPhase::Paused => "paused",
             RunPhase::Finished => "finished",
             RunPhase::Cancelled => "cancelled",
             RunPhase::Failed => "failed",
@@ -219,6 +237,6 @@ impl RunPhase {
 
     /// Whether nothing more will happen unless someone starts it again.
     pub fn is_over(self) -> bool {
-        !matches!(self, RunPhase::Queued | RunPhase::Running)
+        !matches!(self, RunPhase::Queued | RunPhase::Running | RunPhase::Paused)
     }
 }

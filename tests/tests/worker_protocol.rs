@@ -42,12 +42,25 @@ fn client_message(message: &ClientMessage) -> &'static str {
         ClientMessage::Command { command: Command::StartRun { .. }, .. } => "start_run",
         ClientMessage::Command { command: Command::CancelRun { .. }, .. } => "cancel_run",
         ClientMessage::Command { command: Command::RestartRun { .. }, .. } => "restart_run",
+        ClientMessage::Command { command: Command::PauseRun { .. }, .. } => "pause_run",
+        ClientMessage::Command { command: Command::ResumeRun { .. }, .. } => "resume_run",
+        ClientMessage::Command { command: Command::FinishRun { .. }, .. } => "finish_run",
         ClientMessage::Subscribe { .. } => "subscribe",
         ClientMessage::Unsubscribe { .. } => "unsubscribe",
     }
 }
-const CLIENT_MESSAGES: [&str; 7] =
-    ["hello with a token", "hello with a code", "start_run", "cancel_run", "restart_run", "subscribe", "unsubscribe"];
+const CLIENT_MESSAGES: [&str; 10] = [
+    "hello with a token",
+    "hello with a code",
+    "start_run",
+    "cancel_run",
+    "restart_run",
+    "pause_run",
+    "resume_run",
+    "finish_run",
+    "subscribe",
+    "unsubscribe",
+];
 
 fn server_message(message: &ServerMessage) -> &'static str {
     match message {
@@ -75,13 +88,16 @@ fn event(event: &Event) -> &'static str {
         Event::Prefix { .. } => "prefix",
         Event::StageFinished { .. } => "stage_finished",
         Event::SuffixEvaluated { .. } => "suffix_evaluated",
+        Event::Paused {} => "paused",
+        Event::Resumed {} => "resumed",
+        Event::Finishing {} => "finishing",
         Event::Finished { .. } => "finished",
         Event::Cancelled {} => "cancelled",
         Event::Failed { .. } => "failed",
         Event::Interrupted {} => "interrupted",
     }
 }
-const EVENTS: [&str; 15] = [
+const EVENTS: [&str; 18] = [
     "queued",
     "started",
     "stage_started",
@@ -93,6 +109,9 @@ const EVENTS: [&str; 15] = [
     "prefix",
     "stage_finished",
     "suffix_evaluated",
+    "paused",
+    "resumed",
+    "finishing",
     "finished",
     "cancelled",
     "failed",
