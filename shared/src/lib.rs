@@ -14,6 +14,7 @@ mod random;
 pub mod sampling;
 pub mod spec;
 pub mod state;
+pub mod stopwatch;
 pub mod suffixes;
 pub mod verdict;
 pub mod wire;

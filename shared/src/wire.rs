@@ -86,6 +86,21 @@ pub enum Command {
         /// The run.
         run: String,
     },
+    /// Lets a running run stand still; it keeps the worker.
+    PauseRun {
+        /// The run.
+        run: String,
+    },
+    /// Lets a paused run go on.
+    ResumeRun {
+        /// The run.
+        run: String,
+    },
+    /// Ends the search of a running or paused run; the verdict is on the best prefix so far.
+    FinishRun {
+        /// The run.
+        run: String,
+    },
     /// Names and tags a run in the list; what is left out is taken away. [`crate::labels`] has the bounds.
     LabelRun {
         /// The run.
@@ -226,6 +241,8 @@ pub enum RunPhase {
     Queued,
     /// Is worked on.
     Running,
+    /// Stands still until it is resumed, and keeps the worker.
+    Paused,
     /// Ended with a result.
     Finished,
     /// Stopped by the user.
@@ -242,6 +259,7 @@ impl RunPhase {
         match self {
             RunPhase::Queued => "queued",
             RunPhase::Running => "running",
+            RunPhase::Paused => "paused",
             RunPhase::Finished => "finished",
             RunPhase::Cancelled => "cancelled",
             RunPhase::Failed => "failed",
@@ -251,6 +269,6 @@ impl RunPhase {
 
     /// Whether nothing more will happen unless someone starts it again.
     pub fn is_over(self) -> bool {
-        !matches!(self, RunPhase::Queued | RunPhase::Running)
+        !matches!(self, RunPhase::Queued | RunPhase::Running | RunPhase::Paused)
     }
 }

@@ -62,9 +62,9 @@ fn every_variant_is_tried() {
             assert_eq!(variant(&value), place, "{value:?}");
         }
     }
-    assert_eq!(events().len(), 15);
+    assert_eq!(events().len(), 18);
     check(events(), variant);
-    assert_eq!(client_messages().len(), 10);
+    assert_eq!(client_messages().len(), 13);
     check(client_messages(), client_variant);
     assert_eq!(server_messages().len(), 8);
     check(server_messages(), server_variant);
@@ -80,9 +80,12 @@ fn client_variant(message: &ClientMessage) -> usize {
         ClientMessage::Command { command: Command::RestartRun { .. }, .. } => 4,
         ClientMessage::Subscribe { .. } => 5,
         ClientMessage::Unsubscribe { .. } => 6,
-        ClientMessage::Command { command: Command::LabelRun { .. }, .. } => 7,
-        ClientMessage::Command { command: Command::DeleteRun { .. }, .. } => 8,
-        ClientMessage::Command { command: Command::RestoreRun { .. }, .. } => 9,
+        ClientMessage::Command { command: Command::PauseRun { .. }, .. } => 7,
+        ClientMessage::Command { command: Command::ResumeRun { .. }, .. } => 8,
+        ClientMessage::Command { command: Command::FinishRun { .. }, .. } => 9,
+        ClientMessage::Command { command: Command::LabelRun { .. }, .. } => 10,
+        ClientMessage::Command { command: Command::DeleteRun { .. }, .. } => 11,
+        ClientMessage::Command { command: Command::RestoreRun { .. }, .. } => 12,
     }
 }
 
@@ -102,6 +105,9 @@ fn client_messages() -> Vec<BoxedStrategy<ClientMessage>> {
             .prop_map(|(run, epoch, after_seq)| ClientMessage::Subscribe { run, epoch, after_seq })
             .boxed(),
         text().prop_map(|run| ClientMessage::Unsubscribe { run }).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::PauseRun { run })).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::ResumeRun { run })).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::FinishRun { run })).boxed(),
         (text(), text(), option::of(text()), vec(text(), 0..3))
             .prop_map(move |(id, run, title, tags)| command(id, Command::LabelRun { run, title, tags }))
             .boxed(),
@@ -154,6 +160,7 @@ fn run_summary() -> impl Strategy<Value = RunSummary> {
     let phases = [
         RunPhase::Queued,
         RunPhase::Running,
+        RunPhase::Paused,
         RunPhase::Finished,
         RunPhase::Cancelled,
         RunPhase::Failed,

@@ -174,6 +174,9 @@ async fn only_what_is_over_can_be_deleted() -> Result<()> {
     for run in [&running, &queued] {
         assert_eq!(client.refused(delete(run)).await?, "run_is_not_over");
     }
+    client.done(Command::PauseRun { run: running.clone() }).await?;
+    client.wait_for(&running, RunPhase::Paused).await?;
+    assert_eq!(client.refused(delete(&running)).await?, "run_is_not_over", "it stands still, and keeps the worker");
     assert_eq!(client.refused(delete("no such run")).await?, "unknown_run");
     assert_eq!(client.refused(restore("no such run")).await?, "unknown_run");
     client.done(restore(&running)).await?;

@@ -44,6 +44,9 @@ fn client_message(message: &ClientMessage) -> &'static str {
         ClientMessage::Command { command: Command::StartRun { .. }, .. } => "start_run",
         ClientMessage::Command { command: Command::CancelRun { .. }, .. } => "cancel_run",
         ClientMessage::Command { command: Command::RestartRun { .. }, .. } => "restart_run",
+        ClientMessage::Command { command: Command::PauseRun { .. }, .. } => "pause_run",
+        ClientMessage::Command { command: Command::ResumeRun { .. }, .. } => "resume_run",
+        ClientMessage::Command { command: Command::FinishRun { .. }, .. } => "finish_run",
         ClientMessage::Subscribe { .. } => "subscribe",
         ClientMessage::Unsubscribe { .. } => "unsubscribe",
         ClientMessage::Command { command: Command::LabelRun { .. }, .. } => "label_run",
@@ -51,12 +54,15 @@ fn client_message(message: &ClientMessage) -> &'static str {
         ClientMessage::Command { command: Command::RestoreRun { .. }, .. } => "restore_run",
     }
 }
-const CLIENT_MESSAGES: [&str; 10] = [
+const CLIENT_MESSAGES: [&str; 13] = [
     "hello with a token",
     "hello with a code",
     "start_run",
     "cancel_run",
     "restart_run",
+    "pause_run",
+    "resume_run",
+    "finish_run",
     "subscribe",
     "unsubscribe",
     "label_run",
@@ -92,13 +98,16 @@ fn event(event: &Event) -> &'static str {
         Event::Prefix { .. } => "prefix",
         Event::StageFinished { .. } => "stage_finished",
         Event::SuffixEvaluated { .. } => "suffix_evaluated",
+        Event::Paused {} => "paused",
+        Event::Resumed {} => "resumed",
+        Event::Finishing {} => "finishing",
         Event::Finished { .. } => "finished",
         Event::Cancelled {} => "cancelled",
         Event::Failed { .. } => "failed",
         Event::Interrupted {} => "interrupted",
     }
 }
-const EVENTS: [&str; 15] = [
+const EVENTS: [&str; 18] = [
     "queued",
     "started",
     "stage_started",
@@ -110,6 +119,9 @@ const EVENTS: [&str; 15] = [
     "prefix",
     "stage_finished",
     "suffix_evaluated",
+    "paused",
+    "resumed",
+    "finishing",
     "finished",
     "cancelled",
     "failed",

@@ -22,8 +22,44 @@ struct Entry {
     row: RunRow,
     queue_position: Option<usize>,
     changed: u64,
-    /// The attempt that is to be stopped.
-    cancel_epoch: Option<u32>,
+    /// What is asked of an attempt.
+    wishes: (u32, Wishes),
+}
+
+/// Something that a run can be asked while a job works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To stop.
+    Cancel,
+    /// To stand still.
+    Pause,
+    /// To go on.
+    Resume,
+    /// To end its search and give the verdict.
+    Finish,
+}
+
+/// All that a run is asked at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// To stop.
+    pub cancel: bool,
+    /// To stand still.
+    pub pause: bool,
+    /// To end its search and give the verdict.
+    pub finish: bool,
+}
+
+impl Wishes {
+    fn take_in(&mut self, wish: Wish) {
+        match wish {
+            Wish::Cancel => self.cancel = true,
+            Wish::Pause => self.pause = true,
+            Wish::Resume => self.pause = false,
+            // Who stands still never gets there.
+            Wish::Finish => *self = Wishes { finish: true, pause: false, ..*self },
+        }
+    }
 }
 
 /// What changed about a run for those who look at a list.
@@ -39,8 +75,8 @@ pub enum News {
 pub(crate) enum Change {
     /// A run is new or different.
     Row(Box<RunRow>),
-    /// A running run is to be stopped.
-    Cancel(String),
+    /// A run that is worked on is asked something.
+    Wish(String, Wish),
 }
 
 impl Board {
@@ -68,9 +104,10 @@ impl Board {
         Some(Cursor { epoch: entry.row.epoch, seq: entry.row.head_seq })
     }
 
-    /// Whether someone asked for this attempt to be stopped.
-    pub fn is_cancel_requested(&self, run: &str, epoch: u32) -> bool {
-        self.runs.get(run).is_some_and(|entry| entry.cancel_epoch == Some(epoch))
+    /// What is asked of this attempt.
+    pub fn wishes(&self, run: &str, epoch: u32) -> Wishes {
+        let asked = self.runs.get(run).map(|entry| entry.wishes).filter(|(asked, _)| *asked == epoch);
+        asked.map(|(_, wishes)| wishes).unwrap_or_default()
     }
 
     /// Runs that wait.
@@ -81,9 +118,12 @@ impl Board {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Row(row) => self.apply_row(*row),
-            Change::Cancel(run) => {
-                if let Some(entry) = self.runs.get_mut(&run) {
-                    entry.cancel_epoch = Some(entry.row.epoch);
+            Change::Wish(run, wish) => {
+                if let Some(Entry { row, wishes: (epoch, wishes), .. }) = self.runs.get_mut(&run) {
+                    if *epoch != row.epoch {
+                        (*epoch, *wishes) = (row.epoch, Wishes::default());
+                    }
+                    wishes.take_in(wish);
                 }
                 self.revision += 1;
             }
@@ -96,7 +136,8 @@ impl Board {
         match self.runs.get_mut(&run) {
             Some(entry) => entry.row = row.clone(),
             None => {
-                let entry = Entry { row: row.clone(), queue_position: None, changed: 0, cancel_epoch: None };
+                let wishes = (row.epoch, Wishes::default());
+                let entry = Entry { row: row.clone(), queue_position: None, changed: 0, wishes };
                 self.runs.insert(run.clone(), entry);
             }
         }
@@ -259,11 +300,26 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_is_for_one_attempt() {
+    fn a_wish_is_for_one_attempt() {
         let mut board = Board::default();
         board.apply(Change::Row(Box::new(row("a", None))));
-        board.apply(Change::Cancel("a".into()));
-        assert!(board.is_cancel_requested("a", 1));
-        assert!(!board.is_cancel_requested("a", 2));
+        board.apply(Change::Wish("a".into(), Wish::Cancel));
+        assert_eq!(board.wishes("a", 1), Wishes { cancel: true, ..Wishes::default() });
+        assert_eq!(board.wishes("a", 2), Wishes::default());
+        board.apply(Change::Row(Box::new(RunRow { epoch: 2, ..row("a", None) })));
+        board.apply(Change::Wish("a".into(), Wish::Pause));
+        assert_eq!(board.wishes("a", 2), Wishes { pause: true, ..Wishes::default() });
+        assert_eq!(board.wishes("a", 1), Wishes::default());
+    }
+
+    #[test]
+    fn a_pause_is_wished_for_until_it_is_taken_back_or_the_verdict_is_wanted() {
+        let mut wishes = Wishes::default();
+        let pauses = [Wish::Pause, Wish::Resume, Wish::Pause, Wish::Finish, Wish::Pause].map(|wish| {
+            wishes.take_in(wish);
+            wishes.pause
+        });
+        assert_eq!(pauses, [true, false, true, false, true]);
+        assert!(wishes.finish && !wishes.cancel, "a verdict that was asked for stays asked for");
     }
 }

@@ -20,7 +20,7 @@ mod tests;
 mod thread;
 mod transaction;
 
-pub use board::{Board, News};
+pub use board::{Board, News, Wish, Wishes};
 pub use directory::DataDirectory;
 pub use error::StoreError;
 pub use page::{Cursor, LoggedEvent, PAGE_BYTES, PAGE_EVENTS, Page};

@@ -55,6 +55,8 @@ impl RunRow {
     /// What an event changes about the run.
     pub(crate) fn take_in(&mut self, event: &Event) {
         match event {
+            Event::Paused {} => self.phase = RunPhase::Paused,
+            Event::Resumed {} => self.phase = RunPhase::Running,
             Event::Finished { result } => {
                 self.phase = RunPhase::Finished;
                 self.gap_closed_test = result.gap_closed.test;
@@ -145,6 +147,6 @@ pub(super) fn update(connection: &Connection, row: &RunRow) -> Result<(), StoreE
 }
 
 fn phase_named(name: &str) -> Option<RunPhase> {
-    use RunPhase::{Cancelled, Failed, Finished, Interrupted, Queued, Running};
-    [Queued, Running, Finished, Cancelled, Failed, Interrupted].into_iter().find(|phase| phase.name() == name)
+    use RunPhase::{Cancelled, Failed, Finished, Interrupted, Paused, Queued, Running};
+    [Queued, Running, Paused, Finished, Cancelled, Failed, Interrupted].into_iter().find(|phase| phase.name() == name)
 }

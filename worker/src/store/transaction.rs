@@ -1,6 +1,6 @@
 //! One transaction: everything that may change the log.
 
-use super::board::Change;
+use super::board::{Change, Wish};
 use super::row::{self, RunRow};
 use super::{StoreError, Task};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -144,10 +144,10 @@ impl<'c> Transaction<'c> {
         self.append(row, vec![NewEvent::new(Event::Cancelled {})?])
     }
 
-    /// Asks for a running run to be stopped. The wish is not kept: when the worker ends before the
+    /// Asks something of a run that is worked on. The wish is not kept: when the worker ends before the
     /// job does, the run was interrupted.
-    pub fn request_cancel(&mut self, run: &str) {
-        self.changes.push(Change::Cancel(run.to_owned()));
+    pub fn request(&mut self, run: &str, wish: Wish) {
+        self.changes.push(Change::Wish(run.to_owned(), wish));
     }
 
     pub(super) fn take_next(&mut self) -> Result<Option<Task>, StoreError> {
@@ -170,7 +170,7 @@ impl<'c> Transaction<'c> {
 
     pub(super) fn append_running(&mut self, run: &str, epoch: u32, events: Vec<NewEvent>) -> Result<(), StoreError> {
         let row = self.known(run)?;
-        if row.phase != RunPhase::Running || row.epoch != epoch {
+        if !has_job(row.phase) || row.epoch != epoch {
             return Err(StoreError::NotRunning { run: run.to_owned(), epoch });
         }
         self.append(row, events)
@@ -178,7 +178,7 @@ impl<'c> Transaction<'c> {
 
     pub(super) fn interrupt_running(&mut self) -> Result<(), StoreError> {
         for row in row::all(&self.sql)? {
-            if row.phase == RunPhase::Running {
+            if has_job(row.phase) {
                 self.append(row, vec![NewEvent::new(Event::Interrupted {})?])?;
             }
         }
@@ -249,6 +249,11 @@ impl<'c> Transaction<'c> {
     fn queue_end(&self) -> Result<i64, StoreError> {
         Ok(self.sql.query_row("SELECT coalesce(max(queue_order), 0) + 1 FROM runs", [], |row| row.get(0))?)
     }
+}
+
+/// Whether a job works on runs of this phase, if only by standing still.
+fn has_job(phase: RunPhase) -> bool {
+    matches!(phase, RunPhase::Running | RunPhase::Paused)
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
