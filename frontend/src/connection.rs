@@ -205,6 +205,10 @@ impl Connection {
                     self.notice.set(None);
                 }
                 Step::RunChanged(run) => self.runs.update(|runs| place(runs.get_or_insert_default(), run)),
+                Step::RunDeleted(run) => {
+                    self.inner.update_value(|inner| drop(inner.on_event.remove(&run)));
+                    self.runs.update(|runs| runs.get_or_insert_default().retain(|known| known.run != run));
+                }
                 Step::Replied { id, outcome } => {
                     let on_reply = self.inner.try_update_value(|inner| inner.on_reply.remove(&id)).flatten();
                     if let Some(on_reply) = on_reply {
@@ -258,11 +262,15 @@ impl Inner {
     }
 }
 
-/// Replaces a run in the list or puts a new one on top.
+/// Replaces a run in the list or puts it in its place: a restored one need not be the newest.
 fn place(runs: &mut Vec<RunSummary>, run: RunSummary) {
     match runs.iter_mut().find(|known| known.run == run.run) {
         Some(known) => *known = run,
-        None => runs.insert(0, run),
+        None => {
+            let age = |run: &RunSummary| (run.created_unix_ms, run.run.clone());
+            let newer = runs.partition_point(|known| age(known) > age(&run));
+            runs.insert(newer, run);
+        }
     }
 }
 

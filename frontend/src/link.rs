@@ -58,6 +58,8 @@ pub enum Step {
     },
     /// A run is new or changed.
     RunChanged(RunSummary),
+    /// A run is deleted.
+    RunDeleted(String),
     /// A command was answered.
     Replied {
         /// The command's id.
@@ -150,6 +152,11 @@ impl Link {
                 None => Vec::new(),
             },
             ServerMessage::RunChanged { run } => vec![Step::RunChanged(run)],
+            ServerMessage::RunDeleted { run } => {
+                // The worker has ended the subscription too.
+                self.subscriptions.remove(&run);
+                vec![Step::RunDeleted(run)]
+            }
             ServerMessage::Event { stamped } => match self.subscriptions.get_mut(&stamped.run) {
                 Some(cursor) => {
                     (cursor.epoch, cursor.seq) = (stamped.epoch, stamped.seq);
@@ -176,8 +183,10 @@ impl Link {
 
     /// Ends following a run.
     pub fn unsubscribe(&mut self, run: &str) -> Vec<Step> {
-        self.subscriptions.remove(run);
-        self.when_welcomed(ClientMessage::Unsubscribe { run: run.to_owned() })
+        match self.subscriptions.remove(run) {
+            Some(_) => self.when_welcomed(ClientMessage::Unsubscribe { run: run.to_owned() }),
+            None => Vec::new(),
+        }
     }
 
     /// Sends a command now or after the next welcome.
@@ -215,18 +224,15 @@ impl Link {
             self.credentials = vec![Credential::Token(token.clone())];
             steps.push(Step::KeepToken(token));
         }
-        // A run that the worker no longer has will not be caught up with.
-        for (run, cursor) in &mut self.subscriptions {
-            cursor.caught_up = !runs.iter().any(|known| known.run == *run);
-        }
+        // A run that the worker no longer has cannot be followed.
+        self.subscriptions.retain(|run, _| runs.iter().any(|known| known.run == *run));
         steps.push(Step::Welcomed { version, catalogue, runs });
         let commands = self
             .pending
             .iter()
             .map(|(id, command)| Step::Send(ClientMessage::Command { id: id.clone(), command: command.clone() }));
         steps.extend(commands);
-        let open = self.subscriptions.iter().filter(|(_, cursor)| !cursor.caught_up);
-        steps.extend(open.map(|(run, cursor)| Step::Send(subscribe(run, *cursor))));
+        steps.extend(self.subscriptions.iter().map(|(run, cursor)| Step::Send(subscribe(run, *cursor))));
         steps
     }
 
@@ -300,6 +306,8 @@ mod tests {
             created_unix_ms: 0,
             gap_closed_test: None,
             prefix_text: None,
+            title: None,
+            tags: Vec::new(),
         }
     }
 
@@ -413,6 +421,21 @@ mod tests {
         link.opened();
         assert_eq!(sent(link.received(welcome(None))), []);
         assert_eq!(link.standing(), Standing::Live);
+        assert_eq!(sent(link.unsubscribe("gone")), [], "the worker knows of no subscription");
+    }
+
+    #[test]
+    fn a_deleted_run_is_followed_no_more_until_someone_subscribes_again() {
+        let mut link = live("token");
+        link.subscribe("r");
+        link.received(event("r", 1, 5));
+        let deleted = ServerMessage::RunDeleted { run: "r".to_owned() };
+        assert_eq!(link.received(deleted), [Step::RunDeleted("r".to_owned())]);
+        assert_eq!(link.standing(), Standing::Live);
+        assert_eq!(sent(link.unsubscribe("r")), [], "the worker has ended the subscription");
+        let subscribe = ClientMessage::Subscribe { run: "r".to_owned(), epoch: 0, after_seq: 0 };
+        assert_eq!(sent(link.subscribe("r")), [subscribe]);
+        assert!(matches!(link.received(event("r", 1, 1))[..], [Step::Deliver(_)]));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
     Shortcut { keys: &["/"], title: "Search pages and runs", act: Act::Palette },
     Shortcut { keys: &["g", "s"], title: "Start", act: Act::Go("/") },
     Shortcut { keys: &["g", "n"], title: "New run", act: Act::Go("/new") },
+    Shortcut { keys: &["g", "r"], title: "Sessions", act: Act::Go("/sessions") },
     Shortcut { keys: &["g", "c"], title: "Compare", act: Act::Go("/compare") },
     Shortcut { keys: &["g", "d"], title: "Recorded run", act: Act::Go("/demo") },
 ];

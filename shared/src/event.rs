@@ -114,6 +114,12 @@ pub enum Event {
         /// The judgement.
         suffix: SuffixEvaluation,
     },
+    /// It stands still: nothing comes before `resumed` but the end.
+    Paused {},
+    /// It goes on after a pause.
+    Resumed {},
+    /// The user wants the verdict now: the search ends after the step that it is in.
+    Finishing {},
     /// The run is done; last.
     Finished {
         /// What came out.

@@ -7,6 +7,7 @@
 pub mod adherence;
 pub mod catalogue;
 pub mod event;
+pub mod labels;
 pub mod metrics;
 pub mod nontriviality;
 mod random;
@@ -14,6 +15,7 @@ pub mod recording;
 pub mod sampling;
 pub mod spec;
 pub mod state;
+pub mod stopwatch;
 pub mod suffixes;
 pub mod verdict;
 pub mod wire;

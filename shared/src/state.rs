@@ -6,6 +6,7 @@ use crate::event::{
     TokenPiece,
 };
 use crate::spec::{RunSpec, Split};
+use crate::stopwatch::Stopwatch;
 use crate::wire::RunPhase;
 
 /// Flips that are kept for display; the log itself keeps all.
@@ -20,6 +21,8 @@ pub struct RunState {
     pub seq: u64,
     /// Where the run stands.
     pub phase: RunPhase,
+    /// Somebody asked for the verdict before the search was through.
+    pub finishing: bool,
     /// What was asked.
     pub spec: Option<RunSpec>,
     /// The model as it was loaded.
@@ -54,6 +57,8 @@ pub struct RunState {
     pub started_unix_ms: u64,
     /// When the last event was recorded, likewise.
     pub last_unix_ms: u64,
+    /// Runs since a job took it up, but for the pauses.
+    pub clock: Stopwatch,
 }
 
 /// A stage of a run.
@@ -71,6 +76,8 @@ pub struct StageState {
     pub finished_unix_ms: u64,
     /// What came out, once it ended.
     pub summary: String,
+    /// Runs from its begin to its end, but for the pauses.
+    pub clock: Stopwatch,
 }
 
 /// Where a stage stands.
@@ -93,7 +100,7 @@ pub struct CurvePoint {
     pub step: usize,
     /// Forwards of one (candidate, suffix) since the run began.
     pub evaluations: u64,
-    /// Seconds since a job took the run up.
+    /// Seconds since a job took the run up, without the pauses.
     pub elapsed_secs: f64,
     /// Weighted cross-entropy on the train suffixes, in nats a token.
     pub ce_train: f64,
@@ -150,6 +157,14 @@ impl RunState {
         if self.stages.is_empty() { 0.0 } else { done / self.stages.len() as f64 }
     }
 
+    /// Seconds that the run still takes if what is left goes at the pace of what is done. Stages differ, so it
+    /// is a guess; there is none before a tenth is done or while the run does not go on.
+    pub fn eta_secs(&self, now_unix_ms: u64) -> Option<f64> {
+        let done = self.fraction_done();
+        let elapsed_secs = self.clock.elapsed_secs(now_unix_ms);
+        (self.phase == RunPhase::Running && done >= 0.1).then(|| elapsed_secs / done * (1.0 - done))
+    }
+
     fn apply_event(&mut self, event: &Event, at_unix_ms: u64) {
         match event {
             Event::Queued { spec } => {
@@ -162,12 +177,14 @@ impl RunState {
                 self.reference.clone_from(reference);
                 self.stages = stages.iter().cloned().map(StageState::new).collect();
                 self.started_unix_ms = at_unix_ms;
+                self.clock = Stopwatch::started(at_unix_ms);
             }
             Event::StageStarted { stage } => {
                 self.current_stage = Some(*stage);
                 if let Some(state) = self.stages.get_mut(*stage) {
                     state.progress = StageProgress::Running;
                     state.started_unix_ms = at_unix_ms;
+                    state.clock = Stopwatch::started(at_unix_ms);
                 }
             }
             Event::Progress { stage, step, total_steps } => {
@@ -181,7 +198,7 @@ impl RunState {
                 stage: *stage,
                 step: *step,
                 evaluations: *evaluations,
-                elapsed_secs: at_unix_ms.saturating_sub(self.started_unix_ms) as f64 / 1e3,
+                elapsed_secs: self.clock.elapsed_secs(at_unix_ms),
                 ce_train: *ce_train,
                 ce_validation: *ce_validation,
             }),
@@ -206,20 +223,39 @@ impl RunState {
                 if let Some(state) = self.stages.get_mut(*stage) {
                     state.progress = StageProgress::Finished;
                     state.finished_unix_ms = at_unix_ms;
+                    state.clock.hold(at_unix_ms);
                     state.summary.clone_from(summary);
                 }
             }
             Event::SuffixEvaluated { suffix } => self.evaluations.push(suffix.clone()),
+            Event::Paused {} => self.stand_still(RunPhase::Paused, at_unix_ms),
+            Event::Resumed {} => {
+                self.phase = RunPhase::Running;
+                self.clock.go_on(at_unix_ms);
+                for stage in self.stages.iter_mut().filter(|stage| stage.progress == StageProgress::Running) {
+                    stage.clock.go_on(at_unix_ms);
+                }
+            }
+            Event::Finishing {} => self.finishing = true,
             Event::Finished { result } => {
-                self.phase = RunPhase::Finished;
+                self.stand_still(RunPhase::Finished, at_unix_ms);
                 self.result = Some((**result).clone());
             }
-            Event::Cancelled {} => self.phase = RunPhase::Cancelled,
+            Event::Cancelled {} => self.stand_still(RunPhase::Cancelled, at_unix_ms),
             Event::Failed { error } => {
-                self.phase = RunPhase::Failed;
+                self.stand_still(RunPhase::Failed, at_unix_ms);
                 self.error = Some(error.clone());
             }
-            Event::Interrupted {} => self.phase = RunPhase::Interrupted,
+            Event::Interrupted {} => self.stand_still(RunPhase::Interrupted, at_unix_ms),
+        }
+    }
+
+    /// From here on no time counts, for now or for good.
+    fn stand_still(&mut self, phase: RunPhase, at_unix_ms: u64) {
+        self.phase = phase;
+        self.clock.hold(at_unix_ms);
+        for stage in &mut self.stages {
+            stage.clock.hold(at_unix_ms);
         }
     }
 }
@@ -242,6 +278,7 @@ impl StageState {
             started_unix_ms: 0,
             finished_unix_ms: 0,
             summary: String::new(),
+            clock: Stopwatch::default(),
         }
     }
 
@@ -259,8 +296,7 @@ impl StageState {
         if self.progress != StageProgress::Running || self.step == 0 {
             return None;
         }
-        let elapsed_secs = now_unix_ms.saturating_sub(self.started_unix_ms) as f64 / 1e3;
         let left = self.plan.total_steps.saturating_sub(self.step) as f64;
-        Some(elapsed_secs / self.step as f64 * left)
+        Some(self.clock.elapsed_secs(now_unix_ms) / self.step as f64 * left)
     }
 }

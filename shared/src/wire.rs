@@ -86,6 +86,42 @@ pub enum Command {
         /// The run.
         run: String,
     },
+    /// Lets a running run stand still; it keeps the worker.
+    PauseRun {
+        /// The run.
+        run: String,
+    },
+    /// Lets a paused run go on.
+    ResumeRun {
+        /// The run.
+        run: String,
+    },
+    /// Ends the search of a running or paused run; the verdict is on the best prefix so far.
+    FinishRun {
+        /// The run.
+        run: String,
+    },
+    /// Names and tags a run in the list; what is left out is taken away. [`crate::labels`] has the bounds.
+    LabelRun {
+        /// The run.
+        run: String,
+        /// Its title.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// Its tags.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tags: Vec<String>,
+    },
+    /// Takes a run that is over out of the list.
+    DeleteRun {
+        /// The run.
+        run: String,
+    },
+    /// Puts a deleted run back as it was.
+    RestoreRun {
+        /// The run.
+        run: String,
+    },
 }
 
 /// What the worker says.
@@ -117,6 +153,11 @@ pub enum ServerMessage {
     RunChanged {
         /// The run.
         run: RunSummary,
+    },
+    /// A run was deleted; a subscription to it has ended. A client that knows no such run need not care.
+    RunDeleted {
+        /// The run.
+        run: String,
     },
     /// One event of a subscribed run.
     Event {
@@ -183,6 +224,12 @@ pub struct RunSummary {
     /// Text of the found prefix, once finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix_text: Option<String>,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What people filed it under, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// Where a run stands.
@@ -194,6 +241,8 @@ pub enum RunPhase {
     Queued,
     /// Is worked on.
     Running,
+    /// Stands still until it is resumed, and keeps the worker.
+    Paused,
     /// Ended with a result.
     Finished,
     /// Stopped by the user.
@@ -210,6 +259,7 @@ impl RunPhase {
         match self {
             RunPhase::Queued => "queued",
             RunPhase::Running => "running",
+            RunPhase::Paused => "paused",
             RunPhase::Finished => "finished",
             RunPhase::Cancelled => "cancelled",
             RunPhase::Failed => "failed",
@@ -219,6 +269,6 @@ impl RunPhase {
 
     /// Whether nothing more will happen unless someone starts it again.
     pub fn is_over(self) -> bool {
-        !matches!(self, RunPhase::Queued | RunPhase::Running)
+        !matches!(self, RunPhase::Queued | RunPhase::Running | RunPhase::Paused)
     }
 }

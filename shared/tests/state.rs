@@ -89,7 +89,8 @@ proptest! {
         let candidates = all(&events, |event| match event { Event::Candidates { candidates, .. } => Some(candidates.len()), _ => None });
         prop_assert_eq!(state.candidate_count, candidates.iter().sum::<usize>() as u64);
         let phases = all(&events, |event| match event {
-            Event::Started { .. } => Some(RunPhase::Running),
+            Event::Started { .. } | Event::Resumed {} => Some(RunPhase::Running),
+            Event::Paused {} => Some(RunPhase::Paused),
             Event::Finished { .. } => Some(RunPhase::Finished),
             Event::Cancelled {} => Some(RunPhase::Cancelled),
             Event::Failed { .. } => Some(RunPhase::Failed),
@@ -97,6 +98,32 @@ proptest! {
             _ => None,
         });
         prop_assert_eq!(state.phase, phases.last().copied().unwrap_or_default());
+        prop_assert_eq!(state.finishing, events.contains(&&Event::Finishing {}));
+    }
+
+    #[test]
+    fn the_clock_counts_only_while_the_run_goes_on(log in log()) {
+        let mut state = RunState::default();
+        let (mut epoch, mut counted_ms) = (0, None);
+        let mut before: Option<(u64, RunPhase)> = None;
+        for stamped in &log {
+            if stamped.epoch > epoch {
+                (epoch, counted_ms, before) = (stamped.epoch, None, None);
+            }
+            if let (Some(counted_ms), Some((at_unix_ms, RunPhase::Running))) = (&mut counted_ms, before) {
+                *counted_ms += stamped.at_unix_ms - at_unix_ms;
+            }
+            state.apply(stamped);
+            if matches!(stamped.event, Event::Started { .. }) {
+                counted_ms = Some(0);
+            }
+            let counted_secs = counted_ms.unwrap_or(0) as f64 / 1e3;
+            prop_assert_eq!(state.clock.elapsed_secs(stamped.at_unix_ms), counted_secs);
+            if let Event::Objective { .. } = stamped.event {
+                prop_assert_eq!(state.curve.last().map(|point| point.elapsed_secs), Some(counted_secs));
+            }
+            before = Some((stamped.at_unix_ms, state.phase));
+        }
     }
 
     #[test]
@@ -107,8 +134,46 @@ proptest! {
             prop_assert!(stage.eta_secs(now_unix_ms).is_none_or(|secs| secs.is_finite() && secs >= 0.0));
         }
         prop_assert!((0.0..=1.0).contains(&state.fraction_done()));
+        prop_assert!(state.eta_secs(now_unix_ms).is_none_or(|secs| secs.is_finite() && secs >= 0.0));
         prop_assert!(state.curve.iter().all(|point| point.elapsed_secs >= 0.0));
     }
+}
+
+#[test]
+fn a_pause_is_no_part_of_what_a_stage_takes_or_will_take() {
+    let plan = |kind: &str| shared::event::StagePlan { kind: kind.to_owned(), title: kind.to_owned(), total_steps: 10 };
+    let model = shared::event::ModelCard {
+        name: "m".to_owned(),
+        architecture: "a".to_owned(),
+        sha256: None,
+        vocab_size: 2,
+        context_length: 8,
+    };
+    let stages = vec![plan("hotflip"), plan("evaluate")];
+    let progress = |step| Event::Progress { stage: 0, step, total_steps: 10 };
+    let events = [
+        (0, Event::Started { model, stages, reference: Vec::new() }),
+        (1_000, Event::StageStarted { stage: 0 }),
+        (3_000, progress(1)),
+        (4_000, Event::Paused {}),
+        (64_000, Event::Resumed {}),
+        (65_000, progress(2)),
+    ];
+    let log: Vec<Stamped> = (1..)
+        .zip(events)
+        .map(|(seq, (at_unix_ms, event))| Stamped { run: "r".to_owned(), epoch: 1, seq, at_unix_ms, event })
+        .collect();
+    let paused = replay(&log[..4]);
+    assert_eq!((paused.phase, paused.clock.elapsed_secs(50_000)), (RunPhase::Paused, 4.0));
+    assert_eq!(paused.eta_secs(50_000), None, "nobody knows how long a pause takes");
+    let state = replay(&log);
+    // Two steps in four seconds, eight are left; of the whole run a tenth is done in five seconds.
+    assert_eq!(state.stages[0].eta_secs(65_000), Some(16.0));
+    assert_eq!((state.clock.elapsed_secs(65_000), state.eta_secs(65_000)), (5.0, Some(45.0)));
+    let mut ended = state;
+    let last = Stamped { run: "r".to_owned(), epoch: 1, seq: 7, at_unix_ms: 66_000, event: Event::Cancelled {} };
+    ended.apply(&last);
+    assert_eq!((ended.clock.elapsed_secs(90_000), ended.stages[0].clock.elapsed_secs(90_000)), (6.0, 5.0));
 }
 
 #[test]

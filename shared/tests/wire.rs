@@ -62,11 +62,11 @@ fn every_variant_is_tried() {
             assert_eq!(variant(&value), place, "{value:?}");
         }
     }
-    assert_eq!(events().len(), 15);
+    assert_eq!(events().len(), 18);
     check(events(), variant);
-    assert_eq!(client_messages().len(), 7);
+    assert_eq!(client_messages().len(), 13);
     check(client_messages(), client_variant);
-    assert_eq!(server_messages().len(), 7);
+    assert_eq!(server_messages().len(), 8);
     check(server_messages(), server_variant);
 }
 
@@ -80,6 +80,12 @@ fn client_variant(message: &ClientMessage) -> usize {
         ClientMessage::Command { command: Command::RestartRun { .. }, .. } => 4,
         ClientMessage::Subscribe { .. } => 5,
         ClientMessage::Unsubscribe { .. } => 6,
+        ClientMessage::Command { command: Command::PauseRun { .. }, .. } => 7,
+        ClientMessage::Command { command: Command::ResumeRun { .. }, .. } => 8,
+        ClientMessage::Command { command: Command::FinishRun { .. }, .. } => 9,
+        ClientMessage::Command { command: Command::LabelRun { .. }, .. } => 10,
+        ClientMessage::Command { command: Command::DeleteRun { .. }, .. } => 11,
+        ClientMessage::Command { command: Command::RestoreRun { .. }, .. } => 12,
     }
 }
 
@@ -99,6 +105,14 @@ fn client_messages() -> Vec<BoxedStrategy<ClientMessage>> {
             .prop_map(|(run, epoch, after_seq)| ClientMessage::Subscribe { run, epoch, after_seq })
             .boxed(),
         text().prop_map(|run| ClientMessage::Unsubscribe { run }).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::PauseRun { run })).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::ResumeRun { run })).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::FinishRun { run })).boxed(),
+        (text(), text(), option::of(text()), vec(text(), 0..3))
+            .prop_map(move |(id, run, title, tags)| command(id, Command::LabelRun { run, title, tags }))
+            .boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::DeleteRun { run })).boxed(),
+        (text(), text()).prop_map(move |(id, run)| command(id, Command::RestoreRun { run })).boxed(),
     ]
 }
 
@@ -112,6 +126,7 @@ fn server_variant(message: &ServerMessage) -> usize {
         ServerMessage::Event { .. } => 4,
         ServerMessage::CaughtUp { .. } => 5,
         ServerMessage::Error { .. } => 6,
+        ServerMessage::RunDeleted { .. } => 7,
     }
 }
 
@@ -137,6 +152,7 @@ fn server_messages() -> Vec<BoxedStrategy<ServerMessage>> {
             .prop_map(|(run, epoch, seq)| ServerMessage::CaughtUp { run, epoch, seq })
             .boxed(),
         error().prop_map(|error| ServerMessage::Error { error }).boxed(),
+        text().prop_map(|run| ServerMessage::RunDeleted { run }).boxed(),
     ]
 }
 
@@ -144,6 +160,7 @@ fn run_summary() -> impl Strategy<Value = RunSummary> {
     let phases = [
         RunPhase::Queued,
         RunPhase::Running,
+        RunPhase::Paused,
         RunPhase::Finished,
         RunPhase::Cancelled,
         RunPhase::Failed,
@@ -151,19 +168,24 @@ fn run_summary() -> impl Strategy<Value = RunSummary> {
     ];
     let place = (any::<u32>(), select(phases.to_vec()), option::of(count()));
     let numbers = (any::<u64>(), any::<u64>(), option::of(arbitrary::real()));
-    (text(), place, text(), text(), text(), numbers, option::of(text())).prop_map(
-        |(run, (epoch, state, queue_position), preset, model, teacher, numbers, prefix_text)| RunSummary {
-            run,
-            epoch,
-            state,
-            queue_position,
-            preset,
-            model,
-            teacher,
-            seed: numbers.0,
-            created_unix_ms: numbers.1,
-            gap_closed_test: numbers.2,
-            prefix_text,
+    let labels = (option::of(text()), vec(text(), 0..3));
+    (text(), place, text(), text(), text(), numbers, option::of(text()), labels).prop_map(
+        |(run, (epoch, state, queue_position), preset, model, teacher, numbers, prefix_text, (title, tags))| {
+            RunSummary {
+                run,
+                epoch,
+                state,
+                queue_position,
+                preset,
+                model,
+                teacher,
+                seed: numbers.0,
+                created_unix_ms: numbers.1,
+                gap_closed_test: numbers.2,
+                prefix_text,
+                title,
+                tags,
+            }
         },
     )
 }

@@ -27,7 +27,7 @@ pub enum Ending {
     Endless,
     /// Writes bytes that are no text.
     Binary,
-    /// Waits until it is cancelled.
+    /// Waits until it is cancelled or to finish.
     Wait,
     /// Waits whatever it is told.
     Stubborn,

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use shared::catalogue::ParamDomain;
 use shared::event::Event;
+use shared::labels::{MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS};
 use shared::spec::RunSpec;
 use shared::tokens::TokenizerBundle;
 use shared::wire::{ClientMessage, Command, Credential, MAX_CLIENT_MESSAGE_BYTES, Outcome, PROTOCOL, ServerMessage};
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use worker::server::limits;
 use worker::sessions::{MAX_EVENT_BYTES, MAX_QUEUED_RUNS};
+use worker::store::DELETED_KEPT_DAYS;
 
 const DOCUMENT: &str = include_str!("../../docs/protocol.md");
 
@@ -42,12 +44,31 @@ fn client_message(message: &ClientMessage) -> &'static str {
         ClientMessage::Command { command: Command::StartRun { .. }, .. } => "start_run",
         ClientMessage::Command { command: Command::CancelRun { .. }, .. } => "cancel_run",
         ClientMessage::Command { command: Command::RestartRun { .. }, .. } => "restart_run",
+        ClientMessage::Command { command: Command::PauseRun { .. }, .. } => "pause_run",
+        ClientMessage::Command { command: Command::ResumeRun { .. }, .. } => "resume_run",
+        ClientMessage::Command { command: Command::FinishRun { .. }, .. } => "finish_run",
         ClientMessage::Subscribe { .. } => "subscribe",
         ClientMessage::Unsubscribe { .. } => "unsubscribe",
+        ClientMessage::Command { command: Command::LabelRun { .. }, .. } => "label_run",
+        ClientMessage::Command { command: Command::DeleteRun { .. }, .. } => "delete_run",
+        ClientMessage::Command { command: Command::RestoreRun { .. }, .. } => "restore_run",
     }
 }
-const CLIENT_MESSAGES: [&str; 7] =
-    ["hello with a token", "hello with a code", "start_run", "cancel_run", "restart_run", "subscribe", "unsubscribe"];
+const CLIENT_MESSAGES: [&str; 13] = [
+    "hello with a token",
+    "hello with a code",
+    "start_run",
+    "cancel_run",
+    "restart_run",
+    "pause_run",
+    "resume_run",
+    "finish_run",
+    "subscribe",
+    "unsubscribe",
+    "label_run",
+    "delete_run",
+    "restore_run",
+];
 
 fn server_message(message: &ServerMessage) -> &'static str {
     match message {
@@ -58,9 +79,11 @@ fn server_message(message: &ServerMessage) -> &'static str {
         ServerMessage::Event { .. } => "event",
         ServerMessage::CaughtUp { .. } => "caught_up",
         ServerMessage::Error { .. } => "error",
+        ServerMessage::RunDeleted { .. } => "run_deleted",
     }
 }
-const SERVER_MESSAGES: [&str; 7] = ["welcome", "done", "refused", "run_changed", "event", "caught_up", "error"];
+const SERVER_MESSAGES: [&str; 8] =
+    ["welcome", "done", "refused", "run_changed", "event", "caught_up", "error", "run_deleted"];
 
 fn event(event: &Event) -> &'static str {
     match event {
@@ -75,13 +98,16 @@ fn event(event: &Event) -> &'static str {
         Event::Prefix { .. } => "prefix",
         Event::StageFinished { .. } => "stage_finished",
         Event::SuffixEvaluated { .. } => "suffix_evaluated",
+        Event::Paused {} => "paused",
+        Event::Resumed {} => "resumed",
+        Event::Finishing {} => "finishing",
         Event::Finished { .. } => "finished",
         Event::Cancelled {} => "cancelled",
         Event::Failed { .. } => "failed",
         Event::Interrupted {} => "interrupted",
     }
 }
-const EVENTS: [&str; 15] = [
+const EVENTS: [&str; 18] = [
     "queued",
     "started",
     "stage_started",
@@ -93,6 +119,9 @@ const EVENTS: [&str; 15] = [
     "prefix",
     "stage_finished",
     "suffix_evaluated",
+    "paused",
+    "resumed",
+    "finishing",
     "finished",
     "cancelled",
     "failed",
@@ -201,6 +230,9 @@ fn the_table_of_limits_is_that_of_the_sources() {
         ("a client that is silent, not even answering pings (sent every 20 s)", secs(limits::SILENT)),
         ("runs that wait", MAX_QUEUED_RUNS.to_string()),
         ("an event that a job reports", bytes(MAX_EVENT_BYTES)),
+        ("title of a run", format!("{MAX_TITLE_CHARS} characters")),
+        ("tags of a run", format!("{MAX_TAGS}, each of {MAX_TAG_CHARS} characters")),
+        ("a deleted run can be restored", format!("{DELETED_KEPT_DAYS} days")),
     ] {
         let row = format!("| {what} | {limit} |");
         assert!(DOCUMENT.contains(&row), "missing: {row}");

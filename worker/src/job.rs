@@ -1,6 +1,7 @@
 //! One run, from spec to verdict: the pipeline that a child process or `steerage run` executes.
 
 use crate::contest::KnownScores;
+use crate::control::Control;
 use crate::device::Machine;
 use crate::loaded::LoadedModel;
 use crate::models::ModelStore;
@@ -18,29 +19,31 @@ use shared::tokens::{PromptTokenizer, TokensError};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+
+/// Summary of a stage that did nothing.
+const LEFT_OUT: &str = "left out: the verdict was asked for before";
 
 /// What the search stages of a run spent: from the end of the reference measurement to `evaluate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
     /// Forwards of one (candidate, suffix).
     pub evaluations: u64,
-    /// Wall time, in seconds.
+    /// Wall time without pauses, in seconds.
     pub seconds: f64,
 }
 
 /// Runs a spec. Everything that happens goes to `sink`; the last event says how it ended.
 ///
-/// `stop` may be set at any time: the run then ends within about a second with
-/// [`Event::Cancelled`], and the best prefix so far stands in the log.
+/// `control` may ask for something at any time. A cancelled run ends within about a second with
+/// [`Event::Cancelled`], and the best prefix so far stands in the log. A paused one stands still within about as
+/// long; whoever made the control records that. One that is to finish leaves out what is left of its searches.
 pub fn run(
     spec: &RunSpec,
     catalogue: &Catalogue,
     models: &ModelStore,
     machine: &Machine,
     sink: &mut dyn Sink,
-    stop: &Arc<AtomicBool>,
+    control: &Arc<Control>,
 ) {
     let loaded = catalogue.validate(spec).map_err(|errors| bad_spec(&errors[0])).and_then(|()| {
         // What no prefix can satisfy is refused before a weight is read.
@@ -48,7 +51,7 @@ pub fn run(
     });
     match loaded {
         Ok(mut model) => {
-            run_on(&mut model, spec, catalogue, machine, sink, stop);
+            run_on(&mut model, spec, catalogue, machine, sink, control);
         }
         Err(error) => sink.push(Event::Failed { error }),
     }
@@ -63,10 +66,10 @@ pub fn run_on(
     catalogue: &Catalogue,
     machine: &Machine,
     sink: &mut dyn Sink,
-    stop: &Arc<AtomicBool>,
+    control: &Arc<Control>,
 ) -> Spent {
     let mut spent = Spent::default();
-    let last = execute(model, spec, catalogue, machine, sink, stop, &mut spent)
+    let last = execute(model, spec, catalogue, machine, sink, control, &mut spent)
         .unwrap_or_else(|error| Event::Failed { error });
     sink.push(last);
     spent
@@ -78,7 +81,7 @@ fn execute(
     catalogue: &Catalogue,
     machine: &Machine,
     sink: &mut dyn Sink,
-    stop: &Arc<AtomicBool>,
+    control: &Arc<Control>,
     spent: &mut Spent,
 ) -> Result<Event, ErrorBody> {
     catalogue.validate(spec).map_err(|errors| bad_spec(&errors[0]))?;
@@ -92,6 +95,10 @@ fn execute(
     let stop_ids = tokenizer.stop_ids().to_vec();
     let model_failed = |error| failed(StageError::Backend(error));
     let pipeline = pipeline(spec);
+    // Loading the model took a while.
+    if control.proceed().is_err() {
+        return Ok(Event::Cancelled {});
+    }
     let backend = model.take()?;
     if let Err(error) = check_stages(&pipeline, backend.config(), &model.saes) {
         model.give_back(backend);
@@ -104,7 +111,7 @@ fn execute(
             return Err(too_little_memory(error));
         }
     };
-    let mut objective = Objective::new(backend, passes, &chat_pre, targets, weights, stop_ids, Arc::clone(stop))
+    let mut objective = Objective::new(backend, passes, &chat_pre, targets, weights, stop_ids, Arc::clone(control))
         .map_err(model_failed)?;
     sink.push(Event::Started {
         model: card,
@@ -152,17 +159,22 @@ fn run_stages(
     search.sink.push(Event::StageStarted { stage: 0 });
     let summary = stages::measure_reference(search)?;
     search.sink.push(Event::StageFinished { stage: 0, summary });
-    let (start, evaluations_before) = (Instant::now(), search.objective.evaluations());
-    search.meter = Meter::start(search.spec.budget, evaluations_before);
+    let (worked_before, evaluations_before) = (search.objective.control().worked(), search.objective.evaluations());
+    search.meter = Meter::start(search.spec.budget, evaluations_before, worked_before);
     for (index, (stage, params)) in pipeline.iter().enumerate() {
         search.stage = index + 1;
         search.total_steps = stage.total_steps(params);
-        search.meter.begin_stage(params.declared_f64(stages::BUDGET_SHARE), search.objective.evaluations());
+        let (evaluations, worked) = (search.objective.evaluations(), search.objective.control().worked());
+        search.meter.begin_stage(params.declared_f64(stages::BUDGET_SHARE), evaluations, worked);
         search.sink.push(Event::StageStarted { stage: search.stage });
-        let summary = stage.run(search, params)?;
-        if search.spec.stages[index].kind != "evaluate" {
+        let searches = search.spec.stages[index].kind != "evaluate";
+        // Without a prefix the verdict would be on nothing: then each stage does the least that it can.
+        let left_out = searches && search.best.is_some() && search.objective.control().is_finishing();
+        let summary = if left_out { LEFT_OUT.to_owned() } else { stage.run(search, params)? };
+        if searches {
             let evaluations = search.objective.evaluations() - evaluations_before;
-            *spent = Spent { evaluations, seconds: start.elapsed().as_secs_f64() };
+            let worked = search.objective.control().worked().saturating_sub(worked_before);
+            *spent = Spent { evaluations, seconds: worked.as_secs_f64() };
         }
         search.sink.push(Event::StageFinished { stage: search.stage, summary });
     }

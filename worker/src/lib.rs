@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod cli;
 pub mod contest;
+pub mod control;
 pub mod device;
 pub mod forest;
 pub mod job;

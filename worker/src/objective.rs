@@ -8,6 +8,7 @@ mod loss;
 pub use loss::{Cosine, Feature, Loss, ResidualLoss, Slope};
 
 use crate::backend::{Backend, BackendError, Input, Precision, Segment};
+use crate::control::{Cancelled, Control};
 use crate::forest::Forest;
 use crate::planner::Plan;
 use candle_core::Tensor;
@@ -16,7 +17,7 @@ use shared::sampling::Sampler;
 use shared::spec::Split;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A prefix to be scored.
 #[derive(Clone, Debug)]
@@ -58,6 +59,12 @@ pub enum ObjectiveError {
     Candle(#[from] candle_core::Error),
 }
 
+impl From<Cancelled> for ObjectiveError {
+    fn from(_: Cancelled) -> Self {
+        ObjectiveError::Stopped
+    }
+}
+
 /// Weighted cross-entropy of one suffix.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SuffixCe {
@@ -78,7 +85,7 @@ pub struct Objective {
     stop_ids: Vec<u32>,
     evaluations: AtomicU64,
     evaluations_saved: AtomicI64,
-    stop: Arc<AtomicBool>,
+    control: Arc<Control>,
 }
 
 impl Objective {
@@ -90,7 +97,7 @@ impl Objective {
         suffixes: Vec<SuffixTarget>,
         (early_k, early_weight): (usize, f64),
         stop_ids: Vec<u32>,
-        stop: Arc<AtomicBool>,
+        control: Arc<Control>,
     ) -> Result<Self, BackendError> {
         backend.begin(chat_pre)?;
         let (evaluations, evaluations_saved) = (AtomicU64::new(0), AtomicI64::new(0));
@@ -105,13 +112,18 @@ impl Objective {
             stop_ids,
             evaluations,
             evaluations_saved,
-            stop,
+            control,
         })
     }
 
     /// The model.
     pub fn backend(&self) -> &dyn Backend {
         &*self.backend
+    }
+
+    /// What the run is asked while it works.
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Takes the model back.
@@ -199,9 +211,10 @@ impl Objective {
         let prompts = self.prompts(prefix, indices)?;
         let completions = self.backend.greedy(&prompts, max_tokens, &self.stop_ids, &mut |length| {
             on_token(length);
-            !self.stopped()
+            self.check().is_ok()
         })?;
-        if self.stopped() { Err(ObjectiveError::Stopped) } else { Ok(completions) }
+        self.check()?;
+        Ok(completions)
     }
 
     /// Drawn completions of some suffixes under one prefix, in the order of `indices`, with one sampler each.
@@ -213,9 +226,10 @@ impl Objective {
         samplers: &mut [Sampler],
     ) -> Result<Vec<Vec<u32>>, ObjectiveError> {
         let prompts = self.prompts(prefix, indices)?;
-        let going = &mut |_| !self.stopped();
+        let going = &mut |_| self.check().is_ok();
         let completions = self.backend.sample(&prompts, max_tokens, &self.stop_ids, samplers, going)?;
-        if self.stopped() { Err(ObjectiveError::Stopped) } else { Ok(completions) }
+        self.check()?;
+        Ok(completions)
     }
 
     /// What follows the chat before the prefix, up to where the completion begins.
@@ -321,12 +335,9 @@ impl Objective {
         self.evaluations.fetch_add(evaluations as u64, Ordering::Relaxed);
     }
 
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
+    /// Before every batch: a run that is asked to pause stands still here.
     fn check(&self) -> Result<(), ObjectiveError> {
-        if self.stopped() { Err(ObjectiveError::Stopped) } else { Ok(()) }
+        Ok(self.control.proceed()?)
     }
 
     /// Sum of the token weights of a suffix's completion.

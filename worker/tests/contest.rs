@@ -12,9 +12,9 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use shared::spec::Split;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use worker::backend::CpuBackend;
 use worker::contest::{Contest, Halving, KnownScores, Outcome, Racing, Screening, best};
+use worker::control::Control;
 use worker::objective::{Objective, PrefixInput, SuffixTarget, mean};
 use worker::planner::Plan;
 
@@ -32,8 +32,8 @@ fn objective(golden: &str, suffixes: usize, rng: &mut Pcg64) -> Objective {
     });
     let targets = targets.collect();
     let plan = Plan::unbounded();
-    let stop = Arc::new(AtomicBool::new(false));
-    Objective::new(Box::new(backend), plan, &[1, 2], targets, (2, 3.0), Vec::new(), stop).unwrap()
+    let control = Arc::new(Control::new());
+    Objective::new(Box::new(backend), plan, &[1, 2], targets, (2, 3.0), Vec::new(), control).unwrap()
 }
 
 fn candidates(count: usize, rng: &mut Pcg64) -> Vec<Vec<u32>> {

@@ -11,8 +11,8 @@ use candle_core::{Device, Tensor};
 use goldens::named;
 use shared::spec::Split;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use worker::backend::{Backend, CandleBackend, CpuBackend};
+use worker::control::Control;
 use worker::objective::{Cosine, Feature, Loss, Objective, PrefixInput, SuffixTarget};
 use worker::planner::Plan;
 
@@ -28,8 +28,8 @@ fn objective(backend: Box<dyn Backend>) -> Objective {
         completion: (0..2 + index % 4).map(|at| (index * 11 + at * 5) % 90).collect(),
     });
     let plan = Plan::unbounded();
-    let stop = Arc::new(AtomicBool::new(false));
-    Objective::new(backend, plan, &[1, 2], targets.collect(), (2, 3.0), Vec::new(), stop).unwrap()
+    let control = Arc::new(Control::new());
+    Objective::new(backend, plan, &[1, 2], targets.collect(), (2, 3.0), Vec::new(), control).unwrap()
 }
 
 /// All losses, with what they need to know of the reference.

@@ -14,8 +14,9 @@ use shared::sampling::Sampler;
 use shared::spec::Split;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use worker::backend::{Backend, BackendError, CpuBackend, Goals, Gradient, Input, Precision, Segment, TokenScore};
+use worker::control::Control;
 use worker::objective::{Objective, PrefixInput, SuffixTarget};
 use worker::planner::{PassMemory, Plan};
 
@@ -139,9 +140,9 @@ fn objective(positions: usize) -> (Objective, Arc<AtomicUsize>) {
         tail_none: vec![3],
         completion: vec![1, 2, 3, 4],
     });
-    let stop = Arc::new(AtomicBool::new(false));
+    let control = Arc::new(Control::new());
     let suffixes = suffixes.collect();
-    (Objective::new(Box::new(backend), plan, &[1, 2], suffixes, (2, 3.0), Vec::new(), stop).unwrap(), refused)
+    (Objective::new(Box::new(backend), plan, &[1, 2], suffixes, (2, 3.0), Vec::new(), control).unwrap(), refused)
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub fn PhaseBadge(
     }
 }
 
-/// All runs, newest first.
+/// Runs in the order in which they are given.
 #[component]
 pub fn RunList(
     /// The runs.
@@ -53,7 +53,7 @@ fn RunRow(run: RunSummary) -> impl IntoView {
     view! {
         <li data-run=run.run.clone()>
             <A href=format!("/run/{}", run.run) attr:class="run-row" attr:data-testid="run-link">
-                <span class="run-teacher"><ModelText text=run.teacher/></span>
+                <span class="run-teacher"><ModelText text=run.title.unwrap_or(run.teacher)/></span>
                 <PhaseBadge phase=phase test_id="run-list-state"/>
                 <span class="run-facts">
                     {[Some(run.preset), Some(run.model), Some(format!("seed {}", run.seed)), queue, gap]

@@ -29,6 +29,7 @@ fn standing(state: &RunState, stage: &StageState) -> &'static str {
         StageProgress::Waiting => "waiting",
         StageProgress::Finished => "finished",
         StageProgress::Running if state.phase.is_over() => "stopped",
+        StageProgress::Running if state.phase == RunPhase::Paused => "paused",
         StageProgress::Running => "running",
     }
 }
@@ -44,10 +45,9 @@ fn Step(feed: RunFeed, index: usize) -> impl IntoView {
         Some(match standing {
             "waiting" => "waiting".to_owned(),
             "finished" => {
-                let took_secs = stage.finished_unix_ms.saturating_sub(stage.started_unix_ms) as f64 / 1e3;
-                format!("done in {}", format::duration(took_secs))
+                format!("done in {}", format::duration(stage.clock.elapsed_secs(stage.finished_unix_ms)))
             }
-            "stopped" => format!("stopped at {steps}"),
+            "stopped" | "paused" => format!("{standing} at {steps}"),
             _ => {
                 let eta = live.get().then(|| stage.eta_secs(feed.now_unix_ms() as u64)).flatten();
                 match eta {
@@ -67,7 +67,7 @@ fn Step(feed: RunFeed, index: usize) -> impl IntoView {
             data-testid="step"
             data-stage=kind
             data-state=standing
-            aria-current=move || (standing() == "running").then_some("step")
+            aria-current=move || matches!(standing(), "running" | "paused").then_some("step")
         >
             <p class="step-title">{title.clone()}</p>
             <progress max="1" prop:value=fraction aria-label=format!("Progress of {title}")></progress>

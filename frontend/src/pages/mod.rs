@@ -6,6 +6,7 @@ mod gate;
 mod new_run;
 mod not_found;
 mod run;
+mod sessions;
 mod start;
 
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ pub fn App() -> impl IntoView {
     provide_context(connection);
     provide_context(Tokenizers::new());
     provide_context(Clock::start());
+    provide_context(sessions::DeletedRuns::new());
     view! {
         <Router>
             <a class="skip-link" href="#main">"Skip to the content"</a>
@@ -32,6 +34,7 @@ pub fn App() -> impl IntoView {
                 <nav aria-label="Pages">
                     <A href="/" exact=true>"Start"</A>
                     <A href="/new">"New run"</A>
+                    <A href="/sessions">"Sessions"</A>
                     <A href="/compare">"Compare"</A>
                 </nav>
                 <Pill/>
@@ -44,6 +47,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=start::Start/>
                         <Route path=path!("/new") view=new_run::NewRun/>
                         <Route path=path!("/run/:id") view=run::Run/>
+                        <Route path=path!("/sessions") view=sessions::Sessions/>
                         <Route path=path!("/compare") view=compare::Compare/>
                         <Route path=path!("/demo") view=demo::Demo/>
                     </Routes>

@@ -2,7 +2,8 @@
 
 use crate::charts::CeChart;
 use crate::components::{
-    Completions, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, Stepper, SuffixTable, Verdict,
+    Completions, Controls, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, Stepper, SuffixTable,
+    Verdict,
 };
 use crate::connection::Connection;
 use crate::format;
@@ -47,9 +48,9 @@ fn OneRun(id: String) -> impl IntoView {
     });
     let has_events = feed.part(|state| state.seq > 0);
     let shown = Memo::new(move |_| match (has_events.get(), known.get(), connection.standing.get()) {
+        // The welcome lists all runs, so one that is not there does not exist, or does no more.
+        (_, false, Standing::Live | Standing::CatchingUp) => Shown::Unknown,
         (true, _, _) => Shown::Run,
-        // The welcome lists all runs, so one that is not there does not exist.
-        (false, false, Standing::Live | Standing::CatchingUp) => Shown::Unknown,
         _ => Shown::Loading,
     });
     super::title("Run");
@@ -67,7 +68,10 @@ fn OneRun(id: String) -> impl IntoView {
         Shown::Unknown => view! {
             <section class="panel notice-page" data-testid="unknown-run">
                 <h1>"This worker has no such run"</h1>
-                <p>"Its id is " <code>{id.get_value()}</code> ". It may belong to another worker or data folder."</p>
+                <p>
+                    "Its id is " <code>{id.get_value()}</code>
+                    ". It may belong to another worker or data folder, or have been deleted."
+                </p>
                 <p><A href="/" attr:class="button">"See the runs that there are"</A></p>
             </section>
         }
@@ -85,6 +89,7 @@ pub(super) fn Body(
     feed: RunFeed,
 ) -> impl IntoView {
     let finished = feed.part(|state| state.phase == RunPhase::Finished);
+    let run = StoredValue::new(id.clone());
     view! {
         <article class="run" data-testid="run" data-run=id.clone()>
             <Head id=id.clone() feed/>
@@ -93,7 +98,7 @@ pub(super) fn Body(
                 when=move || finished.get()
                 fallback=move || {
                     view! {
-                        <Search feed/>
+                        <Search id=run.get_value() feed/>
                         <Best feed/>
                         <Flips feed/>
                         <Suffixes feed/>
@@ -102,7 +107,7 @@ pub(super) fn Body(
             >
                 <Result feed/>
                 <Suffixes feed/>
-                <Search feed/>
+                <Search id=run.get_value() feed/>
                 <Flips feed/>
             </Show>
         </article>
@@ -111,10 +116,11 @@ pub(super) fn Body(
 
 /// Stages and curve.
 #[component]
-fn Search(feed: RunFeed) -> impl IntoView {
+fn Search(id: String, feed: RunFeed) -> impl IntoView {
+    let id = StoredValue::new(id);
     let has_stages = feed.part(|state| !state.stages.is_empty());
     view! {
-        <Show when=move || has_stages.get() fallback=move || view! { <Queued feed/> }>
+        <Show when=move || has_stages.get() fallback=move || view! { <Queued id=id.get_value() feed/> }>
             <section class="panel" aria-labelledby="stages-title">
                 <h2 id="stages-title">"Stages"</h2>
                 <Stepper feed/>
@@ -169,7 +175,7 @@ fn Head(id: String, feed: RunFeed) -> impl IntoView {
     let phase = feed.part(|state| state.phase);
     let spec = feed.part(|state| state.spec.clone());
     let epoch = feed.part(|state| state.epoch);
-    let times = feed.part(|state| (state.started_unix_ms, state.last_unix_ms));
+    let watch = feed.part(|state| (state.started_unix_ms > 0).then_some(state.clock));
     let facts = move || {
         let mut facts = Vec::new();
         if let Some(spec) = spec.get() {
@@ -183,10 +189,8 @@ fn Head(id: String, feed: RunFeed) -> impl IntoView {
         if epoch.get() > 1 {
             facts.push(format!("attempt {}", epoch.get()));
         }
-        let (started, last) = times.get();
-        if started > 0 {
-            let until = if phase.get().is_over() { last as f64 } else { feed.now_unix_ms() };
-            facts.push(format::duration((until - started as f64) / 1e3));
+        if let Some(watch) = watch.get() {
+            facts.push(format::duration(watch.elapsed_secs(feed.now_unix_ms() as u64)));
         }
         facts.join(" · ")
     };
@@ -239,6 +243,7 @@ fn Actions(id: String, feed: RunFeed) -> impl IntoView {
     let reasons = move || refused.get().into_iter().map(|error| view! { <p class="field-error">{error.message}</p> });
     view! {
         <div class="actions">
+            <Controls id=id.get_value() feed/>
             <Show when=may_cancel>
                 <button
                     type="button"
@@ -273,14 +278,12 @@ fn Actions(id: String, feed: RunFeed) -> impl IntoView {
 
 /// Before a job took the run up.
 #[component]
-fn Queued(feed: RunFeed) -> impl IntoView {
-    let phase = feed.part(|state| state.phase);
+fn Queued(id: String, feed: RunFeed) -> impl IntoView {
+    let id = StoredValue::new(id);
+    let over = feed.part(|state| state.phase.is_over());
     view! {
-        <Show when=move || matches!(phase.get(), RunPhase::Queued | RunPhase::Running)>
-            <section class="panel" data-testid="queued">
-                <h2>"In the queue"</h2>
-                <p class="muted">"Runs are worked on one after another; this one starts as soon as the worker is free."</p>
-            </section>
+        <Show when=move || !over.get()>
+            <QueuePlace id=id.get_value()/>
         </Show>
     }
 }

@@ -3,18 +3,26 @@
 use crate::components::{ModelText, RunList, Tokeniser};
 use crate::connection::Connection;
 use crate::draft::with_teacher;
+use crate::format;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_navigate;
 use shared::catalogue::{Catalogue, Preset, Teacher};
 use shared::wire::{Command, Outcome};
 
+/// Runs on this page; the sessions page has all.
+const NEWEST_RUNS: usize = 5;
+
 /// The start page.
 #[component]
 pub fn Start() -> impl IntoView {
     super::title("Start");
     let connection = Connection::get();
-    let runs = Signal::derive(move || connection.runs.get().unwrap_or_default());
+    let count = Memo::new(move |_| connection.runs.with(|runs| runs.as_ref().map_or(0, Vec::len)));
+    let runs = Signal::derive(move || {
+        connection.runs.with(|runs| runs.iter().flatten().take(NEWEST_RUNS).cloned().collect::<Vec<_>>())
+    });
+    let more = move || count.get() > NEWEST_RUNS;
     view! {
         <section class="hero">
             <h1>"Find a different prompt that does the same"</h1>
@@ -35,6 +43,12 @@ pub fn Start() -> impl IntoView {
         <section class="panel" aria-labelledby="runs-title">
             <h2 id="runs-title">"Runs"</h2>
             <RunList runs/>
+            <Show when=more>
+                <p class="muted">
+                    {move || format!("Showing the newest {NEWEST_RUNS} of {} runs. ", format::count(count.get() as u64))}
+                    <A href="/sessions" attr:data-testid="all-runs">"See all"</A>
+                </p>
+            </Show>
         </section>
         <section class="panel" aria-labelledby="tokeniser-title">
             <h2 id="tokeniser-title">"Try the tokeniser"</h2>
@@ -106,12 +120,7 @@ fn ModelFact(#[prop(into)] catalogue: Signal<std::sync::Arc<Catalogue>>) -> impl
         let catalogue = catalogue.get();
         let model = catalogue.models.first()?;
         let missing = if model.available { "" } else { " It is not on the worker's disk yet." };
-        Some(format!(
-            "Model: {} ({}, {}).{missing}",
-            model.title,
-            crate::format::megabytes(model.size_bytes),
-            model.licence
-        ))
+        Some(format!("Model: {} ({}, {}).{missing}", model.title, format::megabytes(model.size_bytes), model.licence))
     };
     view! { <p class="muted">{text}</p> }
 }

@@ -32,6 +32,9 @@ pub fn variant(event: &Event) -> usize {
         Event::Cancelled {} => 12,
         Event::Failed { .. } => 13,
         Event::Interrupted {} => 14,
+        Event::Paused {} => 15,
+        Event::Resumed {} => 16,
+        Event::Finishing {} => 17,
     }
 }
 
@@ -76,6 +79,9 @@ pub fn events() -> Vec<BoxedStrategy<Event>> {
         Just(Event::Cancelled {}).boxed(),
         error().prop_map(|error| Event::Failed { error }).boxed(),
         Just(Event::Interrupted {}).boxed(),
+        Just(Event::Paused {}).boxed(),
+        Just(Event::Resumed {}).boxed(),
+        Just(Event::Finishing {}).boxed(),
     ]
 }
 

@@ -15,9 +15,9 @@ use shared::verdict::PerPrefix;
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use steerage_tests::script::{self, Ending, Script};
+use worker::control::{Control, Standstill};
 use worker::server::{ServeOptions, serve};
 
 fn main() -> Result<()> {
@@ -72,12 +72,16 @@ fn run_job() -> Result<()> {
     let spec: RunSpec = serde_json::from_value(request["spec"].clone())?;
     let script = Script::read(&spec).context("the spec has no script")?;
     eprintln!("the scripted job begins");
-    let cancelled = Arc::new(AtomicBool::new(false));
+    let control = Arc::new(Control::new().telling(|standstill| {
+        let event = if standstill == Standstill::Begins { Event::Paused {} } else { Event::Resumed {} };
+        // Nobody reads only if the server is gone.
+        let _ = emit(&event);
+    }));
     std::thread::spawn({
-        let cancelled = Arc::clone(&cancelled);
+        let control = Arc::clone(&control);
         move || {
             for line in std::io::stdin().lines().map_while(Result::ok) {
-                cancelled.fetch_or(line == "cancel", Ordering::SeqCst);
+                control.obey(&line);
             }
             if !matches!(script.ending, Ending::Stubborn | Ending::Linger) {
                 std::process::exit(0);
@@ -91,14 +95,20 @@ fn run_job() -> Result<()> {
     for n in 1..=script.events {
         emit(&scripted_event(n, script))?;
         std::thread::sleep(Duration::from_millis(script.pause_ms.unsigned_abs()));
-        if cancelled.load(Ordering::SeqCst) && script.ending != Ending::Stubborn {
+        if script.ending == Ending::Stubborn {
+            continue;
+        }
+        if control.proceed().is_err() {
             return emit(&Event::Cancelled {});
         }
+        if control.is_finishing() {
+            return emit(&finished());
+        }
     }
-    end(script.ending, &cancelled)
+    end(script.ending, &control)
 }
 
-fn end(ending: Ending, cancelled: &AtomicBool) -> Result<()> {
+fn end(ending: Ending, control: &Control) -> Result<()> {
     match ending {
         Ending::Finish => emit(&finished()),
         Ending::Linger => {
@@ -124,8 +134,8 @@ fn end(ending: Ending, cancelled: &AtomicBool) -> Result<()> {
         Ending::Endless => write_and_wait(&vec![b'x'; 3 << 20]),
         Ending::Binary => write_and_wait(b"\xff\xfe\n"),
         Ending::Wait => {
-            wait_until(|| cancelled.load(Ordering::SeqCst))?;
-            emit(&Event::Cancelled {})
+            wait_until(|| control.proceed().is_err() || control.is_finishing())?;
+            emit(&if control.is_cancelled() { Event::Cancelled {} } else { finished() })
         }
         Ending::Stubborn => wait_until(|| false),
     }

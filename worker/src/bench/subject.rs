@@ -1,10 +1,10 @@
 //! The model that is measured, lent to a search's objective for works that need one.
 
 use crate::backend::{Backend, BackendError};
+use crate::control::Control;
 use crate::objective::{Objective, ObjectiveError, SuffixTarget};
 use crate::planner::Plan;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// A model that is never away but within [`Subject::with_objective`].
 pub struct Subject {
@@ -34,8 +34,8 @@ impl Subject {
     ) -> Result<T, BackendError> {
         let backend = self.backend.take().expect("the objective gave the model back");
         let plan = Plan::unbounded();
-        let stop = Arc::new(AtomicBool::new(false));
-        let objective = Objective::new(backend, plan, before, vec![suffix], (0, 1.0), Vec::new(), stop)?;
+        let control = Arc::new(Control::new());
+        let objective = Objective::new(backend, plan, before, vec![suffix], (0, 1.0), Vec::new(), control)?;
         let result = run(&objective);
         self.backend = Some(objective.into_backend());
         result.map_err(|error| match error {

@@ -1,10 +1,11 @@
 //! `steerage job`: one run in a process of its own, for the worker. Not for people.
 //!
-//! Stdin: a line `{"run": …, "spec": …}`, then control lines; `cancel` or the end of stdin stops the
-//! run. Stdout: one event a line. Stderr: log text.
+//! Stdin: a line `{"run": …, "spec": …}`, then what the run is asked: `pause`, `resume`, `finish` or `cancel`;
+//! the end of stdin cancels too. Stdout: one event a line. Stderr: log text.
 
 use super::{CliError, print_line};
 use crate::catalogue::catalogue;
+use crate::control::{Control, Standstill};
 use crate::device::Machine;
 use crate::job;
 use crate::models::ModelStore;
@@ -14,7 +15,6 @@ use shared::event::Event;
 use shared::spec::RunSpec;
 use std::io::{BufRead, stdin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Deserialize)]
 struct Order {
@@ -37,15 +37,22 @@ pub fn job(machine: &Machine) -> Result<(), CliError> {
     stdin().lock().read_line(&mut line).map_err(|error| CliError::failed(format!("stdin: {error}")))?;
     let order: Order = serde_json::from_str(&line)
         .map_err(|error| CliError::bad_input(format!("the first line of stdin: {error}")))?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let listener_stop = Arc::clone(&stop);
+    // Told on the thread that makes the events, so that none comes between these two.
+    let control = Arc::new(Control::new().telling(|standstill| match standstill {
+        Standstill::Begins => Lines.push(Event::Paused {}),
+        Standstill::Ends => Lines.push(Event::Resumed {}),
+    }));
+    let asked = Arc::clone(&control);
     std::thread::spawn(move || {
+        for line in stdin().lock().lines().map_while(Result::ok) {
+            eprintln!("asked to {}", line.trim());
+            asked.obey(&line);
+        }
         // The worker's end of the pipe closes when it dies, so no job outlives it.
-        let ended = stdin().lock().lines().map_while(Result::ok).find(|line| line.trim() == "cancel");
-        eprintln!("{}", if ended.is_some() { "cancelled" } else { "the worker is gone" });
-        listener_stop.store(true, Ordering::Relaxed);
+        eprintln!("the worker is gone");
+        asked.cancel();
     });
     let models = ModelStore::from_env();
-    job::run(&order.spec, &catalogue(&models), &models, machine, &mut Lines, &stop);
+    job::run(&order.spec, &catalogue(&models), &models, machine, &mut Lines, &control);
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::progress::Terminal;
 use super::record::Recorder;
 use super::{CliError, print_line, read_input};
 use crate::catalogue::catalogue;
+use crate::control::Control;
 use crate::device::Machine;
 use crate::job;
 use crate::models::ModelStore;
@@ -17,7 +18,6 @@ use shared::suffixes::{self, Imported};
 use shared::wire::RunPhase;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Searches for a prefix, as a spec file or a preset says.
 #[derive(Args)]
@@ -89,10 +89,10 @@ pub fn run(args: RunArgs, machine: &Machine) -> Result<(), CliError> {
     }
     warn_of_suffixes(&spec, &catalogue);
     let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
-    let stop = stop_on_interrupt()?;
+    let control = cancel_on_interrupt()?;
     let mut terminal = Terminal::new(args.json, recorder);
     terminal.queued(&spec);
-    job::run(&spec, &catalogue, &models, machine, &mut terminal, &stop);
+    job::run(&spec, &catalogue, &models, machine, &mut terminal, &control);
     let seconds = terminal.elapsed_secs();
     let (state, recorder) = terminal.into_parts();
     // What was found is worth more than its recording: it is printed first.
@@ -198,9 +198,9 @@ fn warn_of_suffixes(spec: &RunSpec, catalogue: &Catalogue) {
 }
 
 /// The first Ctrl-C asks the run to stop, which keeps the best so far; the second ends the process.
-pub(super) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
+pub(super) fn cancel_on_interrupt() -> Result<Arc<Control>, CliError> {
+    let control = Arc::new(Control::new());
+    let asked = Arc::clone(&control);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -208,7 +208,7 @@ pub(super) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
     std::thread::spawn(move || {
         runtime.block_on(async {
             if tokio::signal::ctrl_c().await.is_ok() {
-                flag.store(true, Ordering::Relaxed);
+                asked.cancel();
                 eprintln!("stopping; press Ctrl-C again to end at once");
             }
             if tokio::signal::ctrl_c().await.is_ok() {
@@ -216,7 +216,7 @@ pub(super) fn stop_on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
             }
         });
     });
-    Ok(stop)
+    Ok(control)
 }
 
 /// Prints what came out, and turns it into an exit code.

@@ -1,6 +1,6 @@
 //! `steerage sweep`: many runs from one file, and one report on them.
 
-use super::run::{allow_path, stop_on_interrupt};
+use super::run::{allow_path, cancel_on_interrupt};
 use super::{CliError, print_line, read_input};
 use crate::catalogue::catalogue;
 use crate::checkpoint::Checkpoint;
@@ -57,8 +57,8 @@ pub fn sweep(args: SweepArgs, machine: &Machine) -> Result<(), CliError> {
         for model in &plan.spec.models {
             Checkpoint::find(model, &models)?;
         }
-        let stop = stop_on_interrupt()?;
-        let result = folder.run(&catalogue, &models, machine, &mut terminal, &stop);
+        let control = cancel_on_interrupt()?;
+        let result = folder.run(&catalogue, &models, machine, &mut terminal, &control);
         terminal.bar.finish_and_clear();
         result.map_err(|error| explain(error, &args.spec))?;
     }

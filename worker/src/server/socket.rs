@@ -11,7 +11,7 @@ use super::limits::{COMMANDS_A_MINUTE, MAX_SUBSCRIPTIONS, MESSAGES_A_MINUTE, MIN
 use super::message::{self, Malformed};
 use super::peer::{CloseCode, Gone, Peer, Received};
 use crate::sessions::unknown_run;
-use crate::store::{Cursor, StoreError};
+use crate::store::{Cursor, News, StoreError};
 use axum::extract::ws::WebSocket;
 use shared::event::ErrorBody;
 use shared::wire::{ClientMessage, Command, Outcome, ServerMessage};
@@ -101,8 +101,15 @@ impl Client<'_> {
         let (changed, revision) =
             self.state.store.board(|board| (board.changed_since(self.revision), board.revision()));
         self.revision = revision;
-        for run in changed {
-            self.peer.send(&ServerMessage::RunChanged { run }).await?;
+        for news in changed {
+            let message = match news {
+                News::Changed(run) => ServerMessage::RunChanged { run },
+                News::Deleted(run) => {
+                    self.subscriptions.remove(&run);
+                    ServerMessage::RunDeleted { run }
+                }
+            };
+            self.peer.send(&message).await?;
         }
         let mut more = false;
         for run in self.subscriptions.keys().cloned().collect::<Vec<_>>() {

@@ -88,11 +88,19 @@ impl Executor {
             }
         };
         let mut ticks = self.store.ticks();
-        let mut cancel_deadline = None;
+        let (mut cancel_deadline, mut finishing) = (None, false);
         loop {
-            let cancel = self.store.board(|board| board.is_cancel_requested(&task.run, task.epoch));
-            if cancel && cancel_deadline.is_none() {
-                process.ask_to_cancel();
+            let wishes = self.store.board(|board| board.wishes(&task.run, task.epoch));
+            if wishes.finish && !finishing {
+                // Recorded first: what the job does about it comes after it in the log.
+                finishing = true;
+                if let Err(error) = self.append(task, Event::Finishing {}).await {
+                    let _ = process.end(Duration::ZERO).await;
+                    return Some(unrecorded(task, &error));
+                }
+            }
+            process.ask(wishes);
+            if wishes.cancel && cancel_deadline.is_none() {
                 cancel_deadline = Some(Instant::now() + EXIT_PATIENCE);
             }
             tokio::select! {
@@ -148,8 +156,7 @@ impl Executor {
         if !events.is_empty()
             && let Err(error) = self.store.append(&task.run, task.epoch, events).await
         {
-            tracing::error!(run = task.run, %error, "events cannot be recorded");
-            return Progress::Broke(failed("store_failed", "The worker could not record what the job reported."));
+            return Progress::Broke(unrecorded(task, &error));
         }
         match (wrong, end) {
             _ if wrote_last => Progress::WroteLast,
@@ -206,7 +213,9 @@ fn parse(line: &str) -> Result<NewEvent, String> {
     let event = NewEvent::parse(line).map_err(|error| error.to_string())?;
     match event.event() {
         // These are the worker's own to say.
-        Event::Queued { .. } | Event::Interrupted {} => Err("an event that a job cannot report".to_owned()),
+        Event::Queued { .. } | Event::Finishing {} | Event::Interrupted {} => {
+            Err("an event that a job cannot report".to_owned())
+        }
         _ => Ok(event),
     }
 }
@@ -214,6 +223,11 @@ fn parse(line: &str) -> Result<NewEvent, String> {
 fn bad_output(task: &Task, reason: &str) -> Progress {
     tracing::error!(run = task.run, reason, "the job wrote something that is not an event");
     Progress::Broke(failed("bad_job_output", "The job wrote something that is not an event."))
+}
+
+fn unrecorded(task: &Task, error: &StoreError) -> Event {
+    tracing::error!(run = task.run, %error, "events cannot be recorded");
+    failed("store_failed", "The worker could not record what the job reported.")
 }
 
 fn failed(code: &str, message: impl Into<String>) -> Event {

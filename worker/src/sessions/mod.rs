@@ -4,7 +4,9 @@
 //! They share nothing but the [`Store`]: a command changes the log, the executor sees the change.
 
 mod attend;
+mod controls;
 mod lines;
+mod listing;
 mod process;
 mod redact;
 #[cfg(test)]
@@ -17,7 +19,7 @@ use crate::store::{Store, StoreError, Transaction, may_restart};
 use shared::catalogue::{Catalogue, FieldError};
 use shared::event::ErrorBody;
 use shared::spec::RunSpec;
-use shared::wire::{Command, Outcome, RunPhase};
+use shared::wire::{Command, Outcome};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -48,7 +50,10 @@ impl Sessions {
                 let wrong = self.validate((*spec).clone()).await;
                 self.store.command(id, json, move |log| start(log, *spec, wrong)).await
             }
-            Command::CancelRun { run } => self.store.command(id, json, move |log| cancel(log, &run)).await,
+            Command::CancelRun { run } => self.store.command(id, json, move |log| controls::cancel(log, &run)).await,
+            Command::PauseRun { run } => self.store.command(id, json, move |log| controls::pause(log, &run)).await,
+            Command::ResumeRun { run } => self.store.command(id, json, move |log| controls::resume(log, &run)).await,
+            Command::FinishRun { run } => self.store.command(id, json, move |log| controls::finish(log, &run)).await,
             Command::RestartRun { run } => {
                 // What a worker can do may have changed since the run was accepted.
                 let wrong = match self.store.spec(&run).await? {
@@ -57,6 +62,11 @@ impl Sessions {
                 };
                 self.store.command(id, json, move |log| restart(log, &run, wrong)).await
             }
+            Command::LabelRun { run, title, tags } => {
+                self.store.command(id, json, move |log| listing::label(log, &run, title.as_deref(), &tags)).await
+            }
+            Command::DeleteRun { run } => self.store.command(id, json, move |log| listing::delete(log, &run)).await,
+            Command::RestoreRun { run } => self.store.command(id, json, move |log| listing::restore(log, &run)).await,
         }
     }
 
@@ -81,19 +91,6 @@ fn start(log: &mut Transaction<'_>, spec: RunSpec, wrong: Vec<ErrorBody>) -> Res
     let run = Uuid::now_v7().to_string();
     log.queue(&run, spec)?;
     Ok(Outcome::Done { run })
-}
-
-fn cancel(log: &mut Transaction<'_>, run: &str) -> Result<Outcome, StoreError> {
-    match log.phase(run)? {
-        None => return Ok(refused(unknown_run())),
-        Some(RunPhase::Queued) => log.cancel_queued(run)?,
-        Some(RunPhase::Running) => log.request_cancel(run),
-        Some(over) => {
-            let message = format!("The run is {} already.", over.name());
-            return Ok(refused(ErrorBody::new("run_is_over", message).with_field("run")));
-        }
-    }
-    Ok(Outcome::Done { run: run.to_owned() })
 }
 
 fn restart(log: &mut Transaction<'_>, run: &str, wrong: Vec<ErrorBody>) -> Result<Outcome, StoreError> {

@@ -1,6 +1,7 @@
 //! One job as a child process: a crash or a lack of memory ends the job, not the worker.
 
 use super::lines::{Batch, End, LineError, LineReader};
+use crate::store::Wishes;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 /// Longest event that a job may write, in bytes.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
@@ -35,8 +36,8 @@ pub struct JobCommand {
 /// A running job. Dropped, it is killed.
 pub(super) struct JobProcess {
     child: Child,
-    /// Lines for its stdin; dropped, its stdin ends.
-    control: Option<mpsc::Sender<String>>,
+    /// What it is asked on its stdin; dropped, its stdin ends.
+    wishes: Option<watch::Sender<Wishes>>,
     stdout: LineReader<ChildStdout>,
     log_tail: Arc<Mutex<VecDeque<String>>>,
 }
@@ -64,11 +65,11 @@ impl JobProcess {
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
-        let (control, lines) = mpsc::channel(2);
-        tokio::spawn(feed(stdin, first_line, lines));
+        let (wishes, asked) = watch::channel(Wishes::default());
+        tokio::spawn(feed(stdin, first_line, asked));
         let log_tail = Arc::default();
         tokio::spawn(pass_on_log(stderr, run.to_owned(), Arc::clone(&log_tail)));
-        Ok(JobProcess { child, control: Some(control), stdout: LineReader::new(stdout, MAX_EVENT_BYTES), log_tail })
+        Ok(JobProcess { child, wishes: Some(wishes), stdout: LineReader::new(stdout, MAX_EVENT_BYTES), log_tail })
     }
 
     /// The next lines of its stdout.
@@ -76,17 +77,16 @@ impl JobProcess {
         self.stdout.next().await
     }
 
-    /// Asks it to stop.
-    pub(super) fn ask_to_cancel(&self) {
-        if let Some(control) = &self.control {
-            // A full channel already holds a request.
-            let _ = control.try_send("cancel\n".to_owned());
+    /// Asks it for what is new in these; a job that does not read its stdin holds nobody up.
+    pub(super) fn ask(&self, wishes: Wishes) {
+        if let Some(asked) = &self.wishes {
+            asked.send_if_modified(|before| std::mem::replace(before, wishes) != wishes);
         }
     }
 
     /// Ends its stdin, gives it some time to exit, then kills it.
     pub(super) async fn end(&mut self, patience: Duration) -> std::io::Result<ExitStatus> {
-        self.control = None;
+        self.wishes = None;
         match tokio::time::timeout(patience, self.child.wait()).await {
             Ok(status) => status,
             Err(_) => {
@@ -104,15 +104,33 @@ impl JobProcess {
 }
 
 /// Writes lines to a job's stdin until the sender is dropped or the job stops reading.
-async fn feed(mut stdin: ChildStdin, first_line: String, mut lines: mpsc::Receiver<String>) {
-    let mut next = Some(first_line);
-    while let Some(line) = next {
+async fn feed(mut stdin: ChildStdin, first_line: String, mut asked: watch::Receiver<Wishes>) {
+    let mut lines = first_line;
+    let mut told = Wishes::default();
+    loop {
         // A job that is gone is noticed by whoever waits for it.
-        if stdin.write_all(line.as_bytes()).await.is_err() || stdin.flush().await.is_err() {
+        if stdin.write_all(lines.as_bytes()).await.is_err() || stdin.flush().await.is_err() {
             return;
         }
-        next = lines.recv().await;
+        if asked.changed().await.is_err() {
+            return;
+        }
+        let wishes = *asked.borrow_and_update();
+        lines = news(told, wishes);
+        told = wishes;
     }
+}
+
+/// The lines that tell a job what is new. That it is to finish comes before it goes on, so that it begins nothing
+/// in between.
+fn news(told: Wishes, wishes: Wishes) -> String {
+    let pause = if wishes.pause { "pause\n" } else { "resume\n" };
+    let lines = [
+        (wishes.cancel != told.cancel, "cancel\n"),
+        (wishes.finish != told.finish, "finish\n"),
+        (wishes.pause != told.pause, pause),
+    ];
+    lines.into_iter().filter(|(is_new, _)| *is_new).map(|(_, line)| line).collect()
 }
 
 /// Passes a job's stderr on to the worker's log.
@@ -139,5 +157,21 @@ async fn pass_on_log(stderr: ChildStderr, run: String, tail: Arc<Mutex<VecDeque<
         if ended {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_told_what_is_new_and_nothing_twice() {
+        let (nothing, pause) = (Wishes::default(), Wishes { pause: true, ..Wishes::default() });
+        let finish = Wishes { finish: true, ..Wishes::default() };
+        assert_eq!(news(nothing, nothing), "");
+        assert_eq!(news(nothing, pause), "pause\n");
+        assert_eq!(news(pause, nothing), "resume\n");
+        assert_eq!(news(pause, finish), "finish\nresume\n");
+        assert_eq!(news(finish, Wishes { cancel: true, pause: true, ..finish }), "cancel\npause\n");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::store::{Cursor, DataDirectory};
+use shared::wire::RunPhase;
 use std::ffi::OsString;
 use std::time::Duration;
 use tokio::sync::watch;

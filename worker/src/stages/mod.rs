@@ -28,6 +28,7 @@ pub use reference::measure_reference;
 pub use search::{Best, Search, SoftPrefix};
 
 use crate::backend::BackendError;
+use crate::control::Cancelled;
 use crate::objective::ObjectiveError;
 use shared::catalogue::{FieldError, StageDeclaration};
 use shared::event::Event;
@@ -65,7 +66,7 @@ pub trait Stage: Sync {
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError>;
 }
 
-/// Takes what happens. A stop comes the other way, through the objective, which every step asks.
+/// Takes what happens. What the run is asked comes the other way, through the objective's control.
 pub trait Sink {
     /// Takes one event.
     fn push(&mut self, event: Event);
@@ -100,6 +101,12 @@ pub enum StageError {
     /// Tokenisation failed.
     #[error(transparent)]
     Tokens(#[from] shared::tokens::TokensError),
+}
+
+impl From<Cancelled> for StageError {
+    fn from(_: Cancelled) -> Self {
+        StageError::Stopped
+    }
 }
 
 impl From<ObjectiveError> for StageError {

@@ -88,10 +88,11 @@ impl Search<'_> {
         self.sink.push(Event::Progress { stage: self.stage, step, total_steps: self.total_steps });
     }
 
-    /// Whether the current stage has spent what it may: a search asks before each step, and then ends with
-    /// what it has.
+    /// Whether the current stage has spent what it may, or the user wants the verdict now: a search asks before
+    /// each step, and then ends with what it has.
     pub fn spent(&self) -> bool {
-        self.meter.is_spent(self.objective.evaluations())
+        let control = self.objective.control();
+        control.is_finishing() || self.meter.is_spent(self.objective.evaluations(), control.worked())
     }
 
     /// Reports the objective after a step.
@@ -191,6 +192,8 @@ impl Search<'_> {
     /// Why a candidate may not be taken: a rule, or text that does not read back as the same ids
     /// inside the chat of some suffix.
     pub fn objection(&self, ids: &[u32]) -> Result<Option<String>, StageError> {
+        // Many of these may come between two batches.
+        self.objective.control().proceed()?;
         if let Some(finding) = self.rules.violation(self.tokenizer.vocabulary(), ids) {
             return Ok(Some(format!("{}: {}", rule_name(finding.rule), finding.evidence)));
         }

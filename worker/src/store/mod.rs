@@ -20,11 +20,11 @@ mod tests;
 mod thread;
 mod transaction;
 
-pub use board::Board;
+pub use board::{Board, News, Wish, Wishes};
 pub use directory::DataDirectory;
 pub use error::StoreError;
 pub use page::{Cursor, LoggedEvent, PAGE_BYTES, PAGE_EVENTS, Page};
-pub use transaction::{NewEvent, Transaction};
+pub use transaction::{DELETED_KEPT_DAYS, NewEvent, Transaction};
 
 use board::Shared;
 use rusqlite::Connection;
@@ -66,7 +66,7 @@ pub struct Task {
 
 impl Store {
     /// Opens the log of a data directory, or begins one. Runs that were being worked on when the
-    /// last worker ended become interrupted.
+    /// last worker ended become interrupted; what was deleted long ago is purged.
     ///
     /// Takes a moment and blocks: call it before serving.
     pub fn open(directory: DataDirectory) -> Result<Store, StoreError> {
@@ -74,6 +74,7 @@ impl Store {
         let shared = Arc::new(Shared::default());
         let connection = schema::open(&path)?;
         let mut writer = Writer { connection, shared: Arc::clone(&shared), _directory: directory };
+        writer.write(|transaction| transaction.purge_deleted())?;
         writer.load_board()?;
         writer.write(|transaction| transaction.interrupt_running())?;
         writer.write(|transaction| transaction.forget_old_commands())?;
@@ -172,7 +173,7 @@ impl Writer {
 
     fn load_board(&mut self) -> Result<(), StoreError> {
         let rows = row::all(&self.connection)?;
-        self.shared.publish(rows.into_iter().map(board::Change::Row).collect());
+        self.shared.publish(rows.into_iter().map(|row| board::Change::Row(Box::new(row))).collect());
         Ok(())
     }
 }

@@ -23,10 +23,14 @@ pub(crate) struct RunRow {
     pub(crate) seed: u64,
     pub(crate) gap_closed_test: Option<f64>,
     pub(crate) prefix_text: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) tags: Vec<String>,
+    /// When it was deleted, if it is: nobody is shown it, and it can still be restored.
+    pub(crate) deleted_unix_ms: Option<u64>,
 }
 
 const COLUMNS: &str = "run, created_unix_ms, epoch, head_seq, phase, queue_order, preset, model, teacher, seed, \
-                       gap_closed_test, prefix_text";
+                       gap_closed_test, prefix_text, title, tags, deleted_unix_ms";
 
 impl RunRow {
     /// The run as a list shows it.
@@ -43,12 +47,16 @@ impl RunRow {
             created_unix_ms: self.created_unix_ms,
             gap_closed_test: self.gap_closed_test,
             prefix_text: self.prefix_text.clone(),
+            title: self.title.clone(),
+            tags: self.tags.clone(),
         }
     }
 
     /// What an event changes about the run.
     pub(crate) fn take_in(&mut self, event: &Event) {
         match event {
+            Event::Paused {} => self.phase = RunPhase::Paused,
+            Event::Resumed {} => self.phase = RunPhase::Running,
             Event::Finished { result } => {
                 self.phase = RunPhase::Finished;
                 self.gap_closed_test = result.gap_closed.test;
@@ -62,7 +70,7 @@ impl RunRow {
     }
 
     fn read(row: &Row<'_>) -> Result<RunRow, StoreError> {
-        let phase: String = row.get("phase")?;
+        let (phase, tags): (String, String) = (row.get("phase")?, row.get("tags")?);
         Ok(RunRow {
             run: row.get("run")?,
             created_unix_ms: row.get("created_unix_ms")?,
@@ -77,6 +85,9 @@ impl RunRow {
             seed: row.get::<_, i64>("seed")? as u64,
             gap_closed_test: row.get("gap_closed_test")?,
             prefix_text: row.get("prefix_text")?,
+            title: row.get("title")?,
+            tags: serde_json::from_str(&tags).map_err(|error| StoreError::Damaged(format!("tags: {error}")))?,
+            deleted_unix_ms: row.get("deleted_unix_ms")?,
         })
     }
 }
@@ -120,19 +131,22 @@ pub(super) fn insert(connection: &Connection, row: &RunRow, spec_json: &str) -> 
 
 /// Writes what may change about a run.
 pub(super) fn update(connection: &Connection, row: &RunRow) -> Result<(), StoreError> {
+    let tags = serde_json::to_string(&row.tags).map_err(|error| StoreError::Damaged(error.to_string()))?;
     connection
         .prepare_cached(
             "UPDATE runs SET epoch = :epoch, head_seq = :head, phase = :phase, queue_order = :queue,
-             gap_closed_test = :gap, prefix_text = :prefix WHERE run = :run",
+             gap_closed_test = :gap, prefix_text = :prefix, title = :title, tags = :tags, deleted_unix_ms = :deleted
+             WHERE run = :run",
         )?
         .execute(named_params! {
             ":run": row.run, ":epoch": row.epoch, ":head": row.head_seq, ":phase": row.phase.name(),
             ":queue": row.queue_order, ":gap": row.gap_closed_test, ":prefix": row.prefix_text,
+            ":title": row.title, ":tags": tags, ":deleted": row.deleted_unix_ms,
         })?;
     Ok(())
 }
 
 fn phase_named(name: &str) -> Option<RunPhase> {
-    use RunPhase::{Cancelled, Failed, Finished, Interrupted, Queued, Running};
-    [Queued, Running, Finished, Cancelled, Failed, Interrupted].into_iter().find(|phase| phase.name() == name)
+    use RunPhase::{Cancelled, Failed, Finished, Interrupted, Paused, Queued, Running};
+    [Queued, Running, Paused, Finished, Cancelled, Failed, Interrupted].into_iter().find(|phase| phase.name() == name)
 }

@@ -10,7 +10,8 @@ const APPLICATION_ID: i32 = 0x5374_6565;
 
 /// One step for each format of the file, never edited once released; `user_version` counts those
 /// that were applied.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE runs (
         run TEXT PRIMARY KEY,
         created_unix_ms INTEGER NOT NULL,
@@ -43,7 +44,13 @@ const MIGRATIONS: &[&str] = &["
         reply TEXT NOT NULL
     ) STRICT;
     CREATE INDEX commands_age ON commands (at_unix_ms);
-"];
+",
+    "
+    ALTER TABLE runs ADD COLUMN title TEXT;
+    ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE runs ADD COLUMN deleted_unix_ms INTEGER;
+",
+];
 
 /// Opens a log for writing, creating or migrating it.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {

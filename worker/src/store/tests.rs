@@ -3,6 +3,7 @@
 use super::*;
 use rusqlite::params;
 use shared::event::{ErrorBody, Event};
+use shared::labels::Labels;
 use shared::spec::{Budget, Constraints, SuffixSpec};
 use std::path::Path;
 
@@ -182,4 +183,107 @@ async fn an_event_is_kept_to_the_letter() {
     let page = store.page("a", Cursor { epoch: 1, seq: 1 }).await.unwrap();
     assert_eq!(page.events[0].json, line);
     assert!(page.events[0].message("a").unwrap().contains(line));
+}
+
+/// Runs a finished attempt, so that the run may be deleted.
+async fn start_and_cancel(store: &Store, run: &str) {
+    start(store, run, run).await;
+    store.take_next().await.unwrap();
+    store.append(run, 1, vec![NewEvent::new(Event::Cancelled {}).unwrap()]).await.unwrap();
+}
+
+fn labels(title: &str, tags: &[&str]) -> Labels {
+    Labels::new(Some(title), tags).unwrap()
+}
+
+#[tokio::test]
+async fn a_log_of_the_first_format_opens_with_all_it_has_and_takes_labels() {
+    let scratch = tempfile::tempdir().unwrap();
+    let connection = Connection::open(scratch.path().join(FILE_NAME)).unwrap();
+    connection.execute_batch(include_str!("format_1.sql")).unwrap();
+    drop(connection);
+
+    let store = open(scratch.path());
+    let runs = store.board(Board::runs);
+    let kept: Vec<_> = runs.iter().map(|run| (run.run.as_str(), run.epoch, run.state, run.seed)).collect();
+    let finished = ("old-finished", 2, RunPhase::Finished, u64::MAX);
+    assert_eq!(kept, [finished, ("old-cancelled", 1, RunPhase::Cancelled, 7)]);
+    assert_eq!((runs[0].gap_closed_test, runs[0].prefix_text.as_deref()), (Some(0.25), Some("purr")));
+    assert!(runs.iter().all(|run| run.title.is_none() && run.tags.is_empty()));
+    assert_eq!(log(&store, "old-cancelled").await, [(1, 1), (1, 2)]);
+
+    store.write(|log| log.label("old-cancelled", labels("Cats", &["first"]))).await.unwrap();
+    store.write(|log| log.delete("old-finished")).await.unwrap();
+    let labelled = store.board(Board::runs);
+    assert_eq!((labelled.len(), labelled[0].title.as_deref()), (1, Some("Cats")));
+    store.close().await;
+    assert_eq!(open(scratch.path()).board(Board::runs), labelled);
+}
+
+#[tokio::test]
+async fn labels_stay_through_every_later_change_of_the_run() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = open(scratch.path());
+    start(&store, "1", "a").await;
+    store.write(|log| log.label("a", labels("Cats, \"take 2\"", &["böse", "b c"]))).await.unwrap();
+    store.take_next().await.unwrap();
+    store.append("a", 1, vec![progress(1), NewEvent::new(Event::Cancelled {}).unwrap()]).await.unwrap();
+    store.write(|log| log.queue_again("a")).await.unwrap();
+    store.close().await;
+    let store = open(scratch.path());
+    let runs = store.board(Board::runs);
+    assert_eq!((runs[0].epoch, runs[0].title.as_deref()), (2, Some("Cats, \"take 2\"")));
+    assert_eq!(runs[0].tags, ["böse", "b c"]);
+    store.write(|log| log.label("a", Labels::default())).await.unwrap();
+    let runs = store.board(Board::runs);
+    assert_eq!((&runs[0].title, runs[0].tags.len()), (&None, 0));
+    assert_eq!(log(&store, "a").await, [(1, 1), (1, 2), (1, 3), (2, 1)], "labels are no events");
+}
+
+#[tokio::test]
+async fn a_deleted_run_is_unknown_until_it_is_restored_also_by_a_later_worker() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = open(scratch.path());
+    start_and_cancel(&store, "a").await;
+    let before = store.board(Board::runs);
+    store.write(|log| log.delete("a")).await.unwrap();
+    let known = |log: &mut Transaction<'_>| Ok((log.phase("a")?, log.is_deleted("a")?));
+    assert_eq!(store.write(known).await.unwrap(), (None, true));
+    store.close().await;
+
+    let store = open(scratch.path());
+    assert_eq!((store.board(Board::runs), store.board(|board| board.head("a"))), (Vec::new(), None));
+    store.write(|log| log.restore("a")).await.unwrap();
+    assert_eq!(store.write(known).await.unwrap(), (Some(RunPhase::Cancelled), false));
+    assert_eq!(store.board(Board::runs), before);
+    assert_eq!(log(&store, "a").await, [(1, 1), (1, 2)]);
+}
+
+#[tokio::test]
+async fn only_what_was_deleted_long_ago_is_purged_with_its_events() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = open(scratch.path());
+    for run in ["kept", "recent", "old"] {
+        start_and_cancel(&store, run).await;
+    }
+    for run in ["recent", "old"] {
+        store.write(move |log| log.delete(run)).await.unwrap();
+    }
+    for (run, days) in [("recent", DELETED_KEPT_DAYS - 1), ("old", DELETED_KEPT_DAYS + 1)] {
+        let earlier = move |writer: &mut Writer| {
+            let sql = "UPDATE runs SET deleted_unix_ms = deleted_unix_ms - ?1 WHERE run = ?2";
+            writer.connection.execute(sql, params![days * 24 * 3600 * 1000, run]).unwrap()
+        };
+        assert_eq!(store.writer.run(earlier).await.unwrap(), 1);
+    }
+    store.close().await;
+
+    let store = open(scratch.path());
+    for run in ["recent", "old"] {
+        let deleted = store.write(move |log| log.is_deleted(run)).await.unwrap();
+        assert_eq!(deleted, run == "recent", "{run}");
+    }
+    assert_eq!(log(&store, "old").await, []);
+    assert_eq!(log(&store, "recent").await, [(1, 1), (1, 2)]);
+    assert_eq!(log(&store, "kept").await, [(1, 1), (1, 2)]);
 }

@@ -1,16 +1,23 @@
 //! One transaction: everything that may change the log.
 
-use super::board::Change;
+use super::board::{Change, Wish};
 use super::row::{self, RunRow};
 use super::{StoreError, Task};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use shared::event::{ErrorBody, Event};
+use shared::labels::Labels;
 use shared::spec::RunSpec;
 use shared::wire::{Outcome, RunPhase};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Replies are kept this long.
-const COMMANDS_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+const COMMANDS_KEPT_MS: u64 = 30 * DAY_MS;
+
+/// For so many days a deleted run can be restored; the first start of a worker after that purges it
+/// for good, with all its events.
+pub const DELETED_KEPT_DAYS: u64 = 7;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// An event on its way into the log.
 #[derive(Clone, Debug)]
@@ -100,6 +107,9 @@ impl<'c> Transaction<'c> {
             seed: spec.seed,
             gap_closed_test: None,
             prefix_text: None,
+            title: None,
+            tags: Vec::new(),
+            deleted_unix_ms: None,
         };
         row::insert(&self.sql, &row, &to_json(&spec)?)?;
         self.append(row, vec![NewEvent::new(Event::Queued { spec: Box::new(spec) })?])
@@ -117,9 +127,10 @@ impl<'c> Transaction<'c> {
         self.append(row, vec![NewEvent::new(Event::Queued { spec: Box::new(spec) })?])
     }
 
-    /// Where a run stands; nothing where no such run exists.
+    /// Where a run stands; nothing where no such run exists, or only a deleted one.
     pub fn phase(&self, run: &str) -> Result<Option<RunPhase>, StoreError> {
-        Ok(row::one(&self.sql, run)?.map(|row| row.phase))
+        let row = row::one(&self.sql, run)?;
+        Ok(row.filter(|row| row.deleted_unix_ms.is_none()).map(|row| row.phase))
     }
 
     /// Number of runs that wait.
@@ -133,10 +144,10 @@ impl<'c> Transaction<'c> {
         self.append(row, vec![NewEvent::new(Event::Cancelled {})?])
     }
 
-    /// Asks for a running run to be stopped. The wish is not kept: when the worker ends before the
+    /// Asks something of a run that is worked on. The wish is not kept: when the worker ends before the
     /// job does, the run was interrupted.
-    pub fn request_cancel(&mut self, run: &str) {
-        self.changes.push(Change::Cancel(run.to_owned()));
+    pub fn request(&mut self, run: &str, wish: Wish) {
+        self.changes.push(Change::Wish(run.to_owned(), wish));
     }
 
     pub(super) fn take_next(&mut self) -> Result<Option<Task>, StoreError> {
@@ -159,7 +170,7 @@ impl<'c> Transaction<'c> {
 
     pub(super) fn append_running(&mut self, run: &str, epoch: u32, events: Vec<NewEvent>) -> Result<(), StoreError> {
         let row = self.known(run)?;
-        if row.phase != RunPhase::Running || row.epoch != epoch {
+        if !has_job(row.phase) || row.epoch != epoch {
             return Err(StoreError::NotRunning { run: run.to_owned(), epoch });
         }
         self.append(row, events)
@@ -167,7 +178,7 @@ impl<'c> Transaction<'c> {
 
     pub(super) fn interrupt_running(&mut self) -> Result<(), StoreError> {
         for row in row::all(&self.sql)? {
-            if row.phase == RunPhase::Running {
+            if has_job(row.phase) {
                 self.append(row, vec![NewEvent::new(Event::Interrupted {})?])?;
             }
         }
@@ -177,6 +188,37 @@ impl<'c> Transaction<'c> {
     pub(super) fn forget_old_commands(&mut self) -> Result<(), StoreError> {
         let oldest_kept = self.now_unix_ms.saturating_sub(COMMANDS_KEPT_MS);
         self.sql.execute("DELETE FROM commands WHERE at_unix_ms < ?1", [oldest_kept])?;
+        Ok(())
+    }
+
+    /// Names and tags a run in the list; its log does not change.
+    pub fn label(&mut self, run: &str, labels: Labels) -> Result<(), StoreError> {
+        let row = self.known(run)?;
+        self.append(RunRow { title: labels.title, tags: labels.tags, ..row }, Vec::new())
+    }
+
+    /// Whether a run is deleted and can be restored.
+    pub fn is_deleted(&self, run: &str) -> Result<bool, StoreError> {
+        Ok(row::one(&self.sql, run)?.is_some_and(|row| row.deleted_unix_ms.is_some()))
+    }
+
+    /// Hides a run that is over from everyone.
+    pub fn delete(&mut self, run: &str) -> Result<(), StoreError> {
+        let row = self.known(run)?;
+        self.append(RunRow { deleted_unix_ms: Some(self.now_unix_ms), ..row }, Vec::new())
+    }
+
+    /// Shows a deleted run again.
+    pub fn restore(&mut self, run: &str) -> Result<(), StoreError> {
+        let row = self.known(run)?;
+        self.append(RunRow { deleted_unix_ms: None, ..row }, Vec::new())
+    }
+
+    pub(super) fn purge_deleted(&mut self) -> Result<(), StoreError> {
+        let oldest_kept = self.now_unix_ms.saturating_sub(DELETED_KEPT_DAYS * DAY_MS);
+        let purged = "SELECT run FROM runs WHERE deleted_unix_ms < ?1";
+        self.sql.execute(&format!("DELETE FROM events WHERE run IN ({purged})"), [oldest_kept])?;
+        self.sql.execute("DELETE FROM runs WHERE deleted_unix_ms < ?1", [oldest_kept])?;
         Ok(())
     }
 
@@ -196,7 +238,7 @@ impl<'c> Transaction<'c> {
             row.queue_order = None;
         }
         row::update(&self.sql, &row)?;
-        self.changes.push(Change::Row(row));
+        self.changes.push(Change::Row(Box::new(row)));
         Ok(())
     }
 
@@ -207,6 +249,11 @@ impl<'c> Transaction<'c> {
     fn queue_end(&self) -> Result<i64, StoreError> {
         Ok(self.sql.query_row("SELECT coalesce(max(queue_order), 0) + 1 FROM runs", [], |row| row.get(0))?)
     }
+}
+
+/// Whether a job works on runs of this phase, if only by standing still.
+fn has_job(phase: RunPhase) -> bool {
+    matches!(phase, RunPhase::Running | RunPhase::Paused)
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {

@@ -3,6 +3,7 @@
 use super::log::{CellLog, Footer, LogWriter};
 use super::outcome::Outcome;
 use super::plan::{Cell, Plan};
+use crate::control::Control;
 use crate::device::Machine;
 use crate::job;
 use crate::loaded::LoadedModel;
@@ -13,7 +14,6 @@ use shared::event::{ErrorBody, Event};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Why a sweep ended early.
@@ -114,7 +114,7 @@ impl SweepFolder<'_> {
         models: &ModelStore,
         machine: &Machine,
         watch: &mut dyn Watch,
-        stop: &Arc<AtomicBool>,
+        control: &Arc<Control>,
     ) -> Result<(), SweepError> {
         let folder = self.path.join("cells");
         fs::create_dir_all(&folder).map_err(|error| SweepError::Io { path: folder, error })?;
@@ -129,7 +129,7 @@ impl SweepFolder<'_> {
         let first = total - missing.len();
         let mut loaded: Option<LoadedModel> = None;
         for (done, cell) in (first..).zip(missing) {
-            if stop.load(Ordering::Relaxed) {
+            if control.is_cancelled() {
                 return Err(SweepError::Stopped { done, total });
             }
             let is_ready = loaded.as_ref().is_some_and(|model| model.card.name == cell.key.model && model.is_there());
@@ -143,7 +143,7 @@ impl SweepFolder<'_> {
             };
             let model = loaded.insert(model);
             watch.begins(cell, done, total);
-            let footer = self.run_cell(cell, model, catalogue, machine, watch, stop)?;
+            let footer = self.run_cell(cell, model, catalogue, machine, watch, control)?;
             match footer {
                 Some(footer) => watch.ends(cell, footer),
                 None => return Err(SweepError::Stopped { done, total }),
@@ -160,14 +160,14 @@ impl SweepFolder<'_> {
         catalogue: &Catalogue,
         machine: &Machine,
         watch: &mut dyn Watch,
-        stop: &Arc<AtomicBool>,
+        control: &Arc<Control>,
     ) -> Result<Option<Footer>, SweepError> {
         let path = self.file(cell);
         let io_error = |error| SweepError::Io { path: path.clone(), error };
         let log = LogWriter::begin(&path, &cell.spec).map_err(io_error)?;
-        let mut sink = CellSink { log, watch, stop, cancelled: false };
+        let mut sink = CellSink { log, watch, control, cancelled: false };
         let start = Instant::now();
-        let spent = job::run_on(model, &cell.spec, catalogue, machine, &mut sink, stop);
+        let spent = job::run_on(model, &cell.spec, catalogue, machine, &mut sink, control);
         let footer = Footer {
             search_evaluations: spent.evaluations,
             search_seconds: spent.seconds,
@@ -195,7 +195,7 @@ fn threads() -> usize {
 struct CellSink<'a> {
     log: LogWriter,
     watch: &'a mut dyn Watch,
-    stop: &'a AtomicBool,
+    control: &'a Control,
     cancelled: bool,
 }
 
@@ -205,7 +205,7 @@ impl Sink for CellSink<'_> {
         self.cancelled |= matches!(event, Event::Cancelled {});
         self.log.push(event);
         if !self.log.is_well() {
-            self.stop.store(true, Ordering::Relaxed);
+            self.control.cancel();
         }
     }
 }
