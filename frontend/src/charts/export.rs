@@ -127,8 +127,8 @@ mod tests {
     fn csv_has_every_point_and_quotes_titles() {
         let plan = StagePlan { kind: "x".to_owned(), title: "a \"b\", c".to_owned(), total_steps: 1 };
         let progress = StageProgress::Finished;
-        let stage =
-            StageState { plan, progress, step: 1, started_unix_ms: 0, finished_unix_ms: 0, summary: String::new() };
+        let (clock, summary) = Default::default();
+        let stage = StageState { plan, progress, step: 1, started_unix_ms: 0, finished_unix_ms: 0, summary, clock };
         let point =
             CurvePoint { stage: 0, step: 3, evaluations: 40, elapsed_secs: 1.5, ce_train: 1.25, ce_validation: None };
         let curve = vec![point, CurvePoint { ce_validation: Some(2.0), ..point }];
