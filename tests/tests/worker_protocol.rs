@@ -88,6 +88,7 @@ fn event(event: &Event) -> &'static str {
         Event::Prefix { .. } => "prefix",
         Event::StageFinished { .. } => "stage_finished",
         Event::SuffixEvaluated { .. } => "suffix_evaluated",
+        Event::Pausing {} => "pausing",
         Event::Paused {} => "paused",
         Event::Resumed {} => "resumed",
         Event::Finishing {} => "finishing",
@@ -97,7 +98,7 @@ fn event(event: &Event) -> &'static str {
         Event::Interrupted {} => "interrupted",
     }
 }
-const EVENTS: [&str; 18] = [
+const EVENTS: [&str; 19] = [
     "queued",
     "started",
     "stage_started",
@@ -109,6 +110,7 @@ const EVENTS: [&str; 18] = [
     "prefix",
     "stage_finished",
     "suffix_evaluated",
+    "pausing",
     "paused",
     "resumed",
     "finishing",
