@@ -114,6 +114,8 @@ pub enum Event {
         /// The judgement.
         suffix: SuffixEvaluation,
     },
+    /// The user wants it to stand still: it does so after the batch of work that it is in.
+    Pausing {},
     /// It stands still: nothing comes before `resumed` but the end.
     Paused {},
     /// It goes on after a pause.

@@ -21,6 +21,8 @@ pub struct RunState {
     pub seq: u64,
     /// Where the run stands.
     pub phase: RunPhase,
+    /// Somebody asked the run to stand still, which it does not yet.
+    pub pausing: bool,
     /// Somebody asked for the verdict before the search was through.
     pub finishing: bool,
     /// What was asked.
@@ -228,15 +230,18 @@ impl RunState {
                 }
             }
             Event::SuffixEvaluated { suffix } => self.evaluations.push(suffix.clone()),
+            Event::Pausing {} => self.pausing = true,
             Event::Paused {} => self.stand_still(RunPhase::Paused, at_unix_ms),
             Event::Resumed {} => {
                 self.phase = RunPhase::Running;
+                self.pausing = false;
                 self.clock.go_on(at_unix_ms);
                 for stage in self.stages.iter_mut().filter(|stage| stage.progress == StageProgress::Running) {
                     stage.clock.go_on(at_unix_ms);
                 }
             }
-            Event::Finishing {} => self.finishing = true,
+            // It takes back a pause.
+            Event::Finishing {} => (self.finishing, self.pausing) = (true, false),
             Event::Finished { result } => {
                 self.stand_still(RunPhase::Finished, at_unix_ms);
                 self.result = Some((**result).clone());
@@ -253,6 +258,7 @@ impl RunState {
     /// From here on no time counts, for now or for good.
     fn stand_still(&mut self, phase: RunPhase, at_unix_ms: u64) {
         self.phase = phase;
+        self.pausing = false;
         self.clock.hold(at_unix_ms);
         for stage in &mut self.stages {
             stage.clock.hold(at_unix_ms);

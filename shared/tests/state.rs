@@ -98,6 +98,13 @@ proptest! {
             _ => None,
         });
         prop_assert_eq!(state.phase, phases.last().copied().unwrap_or_default());
+        let pausing = all(&events, |event| match event {
+            Event::Pausing {} => Some(true),
+            Event::Paused {} | Event::Resumed {} | Event::Finishing {} => Some(false),
+            event if event.is_last() => Some(false),
+            _ => None,
+        });
+        prop_assert_eq!(state.pausing, pausing.last().copied().unwrap_or_default());
         prop_assert_eq!(state.finishing, events.contains(&&Event::Finishing {}));
     }
 

@@ -62,7 +62,7 @@ fn every_variant_is_tried() {
             assert_eq!(variant(&value), place, "{value:?}");
         }
     }
-    assert_eq!(events().len(), 18);
+    assert_eq!(events().len(), 19);
     check(events(), variant);
     assert_eq!(client_messages().len(), 13);
     check(client_messages(), client_variant);

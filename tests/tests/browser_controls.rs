@@ -25,10 +25,11 @@ async fn acknowledged(page: &Page, control: &str, element: &str, says: &str) -> 
     Ok(asked.elapsed())
 }
 
-/// How far the page says that the search is.
-async fn steps(page: &Page) -> Result<String> {
-    let script = "return all('step').find((step) => step.dataset.stage === 'hotflip').innerText";
-    Ok(page.evaluate(script).await?.as_str().context("no text")?.to_owned())
+const DONE: &str = "all('step').find((step) => step.dataset.stage === 'hotflip').querySelector('progress').value";
+
+/// How far the page says that the search is, from 0 to 1.
+async fn done(page: &Page) -> Result<f64> {
+    page.evaluate(&format!("return {DONE}")).await?.as_f64().context("no progress")
 }
 
 #[tokio::test]
@@ -43,19 +44,17 @@ async fn a_run_is_paused_resumed_and_finished_now() -> Result<()> {
         let pausing = acknowledged(&page, "pause", "run-state", "paused").await?;
         page.see_text("control-status", "Paused", SOON).await?;
         ensure!(page.count("pause").await? == 0, "a paused run cannot be paused");
-        let before = steps(&page).await?;
+        let before = done(&page).await?;
         tokio::time::sleep(Duration::from_secs(3)).await;
-        ensure!(steps(&page).await? == before, "a paused run goes on");
+        ensure!(done(&page).await? == before, "a paused run goes on");
         page.reload().await?;
         page.see_text("run-state", "paused", SOON).await?;
-        let after = steps(&page).await?;
+        page.until("the log is replayed", SOON, "return stages('paused') === 1").await?;
+        let after = done(&page).await?;
         ensure!(after == before, "after the reload {after}, before it {before}");
 
         let resuming = acknowledged(&page, "resume", "run-state", "running").await?;
-        let moved = format!(
-            "return all('step').some((step) => step.dataset.stage === 'hotflip' && step.innerText !== {before:?})"
-        );
-        page.until("the search goes on", SMALL_RUN, &moved).await?;
+        page.until("the search goes on", SMALL_RUN, &format!("return {DONE} > {before}")).await?;
 
         let finishing = acknowledged(&page, "finish", "control-status", "Finishing").await?;
         ensure!(page.count("finish").await? == 0, "it is asked for once");

@@ -71,6 +71,7 @@ async fn paused(client: &mut Client, script: Script) -> Result<(String, Vec<Stam
 /// The events that are about controls or the end, in their order.
 fn turns(log: &[Stamped]) -> Vec<&'static str> {
     let turn = |stamped: &Stamped| match stamped.event {
+        Event::Pausing {} => Some("pausing"),
         Event::Paused {} => Some("paused"),
         Event::Resumed {} => Some("resumed"),
         Event::Finishing {} => Some("finishing"),
@@ -113,7 +114,7 @@ async fn a_paused_run_stands_still_until_it_is_resumed() -> Result<()> {
     assert!(asked.elapsed() < ACKNOWLEDGED, "resumed after {:?}", asked.elapsed());
     log.extend(client.rest(&run).await?);
     assert!(log.iter().zip(1..).all(|(stamped, seq)| (stamped.epoch, stamped.seq) == (1, seq)));
-    assert_eq!(turns(&log), ["paused", "resumed", "finished"]);
+    assert_eq!(turns(&log), ["pausing", "paused", "resumed", "finished"]);
     assert_eq!(log.iter().filter(|stamped| is_score(&stamped.event)).count(), 100, "nothing is left out");
     client.wait_for(&next, RunPhase::Finished).await?;
 
@@ -200,7 +201,7 @@ async fn a_killed_worker_leaves_a_paused_run_interrupted() -> Result<()> {
     let (mut client, runs) = Client::connect(&worker).await?;
     assert_eq!(runs[0].state, RunPhase::Interrupted);
     let log = client.log(&run).await?;
-    assert_eq!((&log[..seen.len()], turns(&log)), (&seen[..], vec!["paused", "interrupted"]));
+    assert_eq!((&log[..seen.len()], turns(&log)), (&seen[..], vec!["pausing", "paused", "interrupted"]));
     client.done(Command::RestartRun { run: run.clone() }).await?;
     client.wait_for(&run, RunPhase::Running).await?;
     Ok(())
@@ -249,10 +250,18 @@ async fn what_cannot_be_done_is_refused_with_the_reason() -> Result<()> {
 async fn a_job_that_is_deaf_to_all_of_it_is_killed_when_it_is_cancelled() -> Result<()> {
     let (_scratch, _worker, mut client) = worker().await?;
     let run = client.start(Script::new(Ending::Stubborn).spec()).await?;
-    client.wait_for(&run, RunPhase::Running).await?;
+    client.subscribe(&run, 0, 0).await?;
+    let mut log = up_to(&mut client, &run, is_score).await?;
+    let asked = Instant::now();
     client.done(pause(&run)).await?;
+    log.extend(up_to(&mut client, &run, |event| *event == Event::Pausing {}).await?);
+    assert!(asked.elapsed() < ACKNOWLEDGED, "understood after {:?}", asked.elapsed());
+    assert!(replay(&log).pausing && replay(&log).phase == RunPhase::Running, "it does not stand still");
     client.done(finish(&run)).await?;
+    log.extend(up_to(&mut client, &run, |event| *event == Event::Finishing {}).await?);
+    assert!(!replay(&log).pausing, "it need not stand still any more");
     client.done(Command::CancelRun { run: run.clone() }).await?;
-    assert_eq!(turns(&client.log(&run).await?), ["finishing", "cancelled"]);
+    log.extend(client.rest(&run).await?);
+    assert_eq!(turns(&log), ["pausing", "finishing", "cancelled"]);
     Ok(())
 }

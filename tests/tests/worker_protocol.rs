@@ -98,6 +98,7 @@ fn event(event: &Event) -> &'static str {
         Event::Prefix { .. } => "prefix",
         Event::StageFinished { .. } => "stage_finished",
         Event::SuffixEvaluated { .. } => "suffix_evaluated",
+        Event::Pausing {} => "pausing",
         Event::Paused {} => "paused",
         Event::Resumed {} => "resumed",
         Event::Finishing {} => "finishing",
@@ -107,7 +108,7 @@ fn event(event: &Event) -> &'static str {
         Event::Interrupted {} => "interrupted",
     }
 }
-const EVENTS: [&str; 18] = [
+const EVENTS: [&str; 19] = [
     "queued",
     "started",
     "stage_started",
@@ -119,6 +120,7 @@ const EVENTS: [&str; 18] = [
     "prefix",
     "stage_finished",
     "suffix_evaluated",
+    "pausing",
     "paused",
     "resumed",
     "finishing",

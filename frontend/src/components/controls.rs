@@ -25,6 +25,7 @@ pub fn Controls(
     let connection = Connection::get();
     let id = StoredValue::new(id);
     let phase = feed.part(|state| state.phase);
+    let pausing = feed.part(|state| state.pausing);
     let finishing = feed.part(|state| state.finishing);
     let has_prefix = feed.part(|state| state.best.is_some());
     let asked = RwSignal::new(None::<Asked>);
@@ -32,6 +33,7 @@ pub fn Controls(
     Effect::new(move |_| {
         // The log says what became of it.
         phase.track();
+        pausing.track();
         finishing.track();
         asked.set(None);
         refused.set(Vec::new());
@@ -56,13 +58,13 @@ pub fn Controls(
     let has_job = move || matches!(phase.get(), RunPhase::Running | RunPhase::Paused);
     let may_finish = move || has_job() && !finishing.get();
     let disabled = move || asked.get().is_some() || !connection.is_up();
-    let status = move || match (asked.get(), phase.get()) {
-        (Some(Asked::Pause), _) => "Pausing: the batch that it is in comes to its end first.",
-        (_, RunPhase::Paused) => "Paused. It keeps its memory and the worker: runs in the queue wait for it.",
-        (_, RunPhase::Running) if finishing.get() && has_prefix.get() => {
+    let status = move || match phase.get() {
+        RunPhase::Running if pausing.get() => "Pausing: the batch that it is in comes to its end first.",
+        RunPhase::Paused => "Paused. It keeps its memory and the worker: runs in the queue wait for it.",
+        RunPhase::Running if finishing.get() && has_prefix.get() => {
             "Finishing: the search ends after the step that it is in, then comes the verdict."
         }
-        (_, RunPhase::Running) if finishing.get() => {
+        RunPhase::Running if finishing.get() => {
             "Finishing: the search ends as soon as there is a first prefix, then comes the verdict."
         }
         _ => "",
@@ -78,7 +80,7 @@ pub fn Controls(
                 title=move || {
                     if paused() { "Lets the run go on" } else { "Lets the run stand still until you resume it" }
                 }
-                disabled=disabled
+                disabled=move || disabled() || pausing.get()
                 on:click=move |_| {
                     send(if phase.get_untracked() == RunPhase::Paused { Asked::Resume } else { Asked::Pause });
                 }
@@ -86,6 +88,7 @@ pub fn Controls(
                 {move || match asked.get() {
                     Some(Asked::Pause) => "Pausing…",
                     Some(Asked::Resume) => "Resuming…",
+                    _ if pausing.get() => "Pausing…",
                     _ if paused() => "Resume",
                     _ => "Pause",
                 }}

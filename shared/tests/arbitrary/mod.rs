@@ -35,6 +35,7 @@ pub fn variant(event: &Event) -> usize {
         Event::Paused {} => 15,
         Event::Resumed {} => 16,
         Event::Finishing {} => 17,
+        Event::Pausing {} => 18,
     }
 }
 
@@ -82,6 +83,7 @@ pub fn events() -> Vec<BoxedStrategy<Event>> {
         Just(Event::Paused {}).boxed(),
         Just(Event::Resumed {}).boxed(),
         Just(Event::Finishing {}).boxed(),
+        Just(Event::Pausing {}).boxed(),
     ]
 }
 

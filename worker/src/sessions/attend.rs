@@ -3,7 +3,7 @@
 use super::lines::{Batch, End};
 use super::process::{JobCommand, JobProcess};
 use super::redact::Redactor;
-use crate::store::{NewEvent, Store, StoreError, Task};
+use crate::store::{NewEvent, Store, StoreError, Task, Wishes};
 use shared::event::{ErrorBody, Event};
 use shared::spec::RunSpec;
 use std::process::ExitStatus;
@@ -88,18 +88,22 @@ impl Executor {
             }
         };
         let mut ticks = self.store.ticks();
-        let (mut cancel_deadline, mut finishing) = (None, false);
+        let (mut cancel_deadline, mut told) = (None, Wishes::default());
         loop {
             let wishes = self.store.board(|board| board.wishes(&task.run, task.epoch));
-            if wishes.finish && !finishing {
-                // Recorded first: what the job does about it comes after it in the log.
-                finishing = true;
-                if let Err(error) = self.append(task, Event::Finishing {}).await {
+            // Recorded first: what the job does about it comes after it in the log.
+            let asked = [
+                (wishes.finish && !told.finish, Event::Finishing {}),
+                (wishes.pause && !told.pause, Event::Pausing {}),
+            ];
+            for (_, event) in asked.into_iter().filter(|(is_new, _)| *is_new) {
+                if let Err(error) = self.append(task, event).await {
                     let _ = process.end(Duration::ZERO).await;
                     return Some(unrecorded(task, &error));
                 }
             }
             process.ask(wishes);
+            told = wishes;
             if wishes.cancel && cancel_deadline.is_none() {
                 cancel_deadline = Some(Instant::now() + EXIT_PATIENCE);
             }
@@ -213,7 +217,7 @@ fn parse(line: &str) -> Result<NewEvent, String> {
     let event = NewEvent::parse(line).map_err(|error| error.to_string())?;
     match event.event() {
         // These are the worker's own to say.
-        Event::Queued { .. } | Event::Finishing {} | Event::Interrupted {} => {
+        Event::Queued { .. } | Event::Pausing {} | Event::Finishing {} | Event::Interrupted {} => {
             Err("an event that a job cannot report".to_owned())
         }
         _ => Ok(event),
