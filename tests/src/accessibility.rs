@@ -8,14 +8,20 @@ use std::fmt::Write as _;
 /// The two themes of the page.
 pub const THEMES: [&str; 2] = ["light", "dark"];
 
+/// Shows the page as one whose system prefers that theme sees it.
+pub async fn show_theme(page: &Page, theme: &str) -> Result<()> {
+    let media = serde_json::json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });
+    page.driver.cdp().send_raw("Emulation.setEmulatedMedia", media).await?;
+    Ok(())
+}
+
 /// Fails where axe-core finds anything of serious or critical impact, in either theme.
 pub async fn check(page: &Page, what: &str) -> Result<()> {
     let path = target_folder().join("axe.min.js");
     let axe = std::fs::read_to_string(&path)
         .with_context(|| format!("no {}; `cargo xtask test axe` fetches it", path.display()))?;
     for theme in THEMES {
-        let media = serde_json::json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });
-        page.driver.cdp().send_raw("Emulation.setEmulatedMedia", media).await?;
+        show_theme(page, theme).await?;
         page.driver.execute(axe.as_str(), Vec::new()).await.context("axe-core does not load")?;
         let script = "const done = arguments[arguments.length - 1]; \
             axe.run(document, { resultTypes: ['violations'] }).then(found => done(found.violations), \
