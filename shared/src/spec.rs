@@ -190,6 +190,27 @@ impl Default for Constraints {
     }
 }
 
+impl RunSpec {
+    /// A spec with the defaults of everything that a file may leave out, and no stages yet.
+    pub fn new(model: &str, teacher: &str) -> Self {
+        RunSpec {
+            preset: default_preset(),
+            model: model.to_owned(),
+            teacher: teacher.to_owned(),
+            separator: default_separator(),
+            seed: 0,
+            prefix_tokens: default_prefix_tokens(),
+            max_completion_tokens: default_max_completion_tokens(),
+            early_k: default_early_k(),
+            early_weight: default_early_weight(),
+            suffixes: SuffixSpec::default(),
+            constraints: Constraints::default(),
+            budget: Budget::default(),
+            stages: Vec::new(),
+        }
+    }
+}
+
 impl StageSpec {
     /// A stage with its declared defaults.
     pub fn new(kind: &str) -> Self {

@@ -4,7 +4,7 @@ use crate::models::{DEFAULT_MODEL, ModelStore};
 use crate::stages::STAGES;
 use crate::teachers::teachers;
 use shared::catalogue::{Catalogue, Preset};
-use shared::spec::{Budget, Constraints, RunSpec, StageSpec, SuffixSpec};
+use shared::spec::{RunSpec, StageSpec, SuffixSpec};
 use shared::suffixes;
 
 /// Everything that a spec can name on this machine.
@@ -173,18 +173,10 @@ fn preset(name: &str, title: &str, help: &str, size: Size, mut stages: Vec<Stage
     stages.push(StageSpec::new("evaluate").with("samples", samples));
     let spec = RunSpec {
         preset: name.to_owned(),
-        model: DEFAULT_MODEL.to_owned(),
-        teacher: "Talk only about cats.".to_owned(),
-        separator: "\n".to_owned(),
-        seed: 0,
-        prefix_tokens: 6,
         max_completion_tokens,
-        early_k: 32,
-        early_weight: 3.0,
         suffixes: SuffixSpec { train, validation, test, ..SuffixSpec::default() },
-        constraints: Constraints::default(),
-        budget: Budget::default(),
         stages,
+        ..RunSpec::new(DEFAULT_MODEL, "Talk only about cats.")
     };
     Preset { name: name.to_owned(), title: title.to_owned(), help: help.to_owned(), spec }
 }

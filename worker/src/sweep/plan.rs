@@ -117,10 +117,8 @@ fn run_spec(
     catalogue: &Catalogue,
 ) -> Result<RunSpec, Vec<FieldError>> {
     let at = |field: &str, message: String| vec![FieldError::new(format!("methods[{index}].{field}"), message)];
-    // What neither the sweep nor the method says is the default preset's.
-    let first = catalogue.presets.first().ok_or_else(|| at("preset", "there are no presets".to_owned()))?;
-    let mut spec = first.spec.clone();
-    let defaults = (spec.prefix_tokens, spec.max_completion_tokens);
+    // What neither the sweep nor the method says is what a run's file may leave out.
+    let mut spec = RunSpec::new(&key.model, &teacher.text);
     spec.stages = match (&method.preset, method.stages.is_empty()) {
         (Some(name), true) => match catalogue.preset(name) {
             Some(preset) => preset.spec.stages.clone(),
@@ -144,11 +142,9 @@ fn run_spec(
         stage.params.insert(name.to_owned(), value.clone());
     }
     spec.preset.clone_from(&method.name);
-    spec.model.clone_from(&key.model);
-    spec.teacher.clone_from(&teacher.text);
     spec.seed = key.seed;
-    spec.prefix_tokens = method.prefix_tokens.or(sweep.prefix_tokens).unwrap_or(defaults.0);
-    spec.max_completion_tokens = sweep.max_completion_tokens.unwrap_or(defaults.1);
+    spec.prefix_tokens = method.prefix_tokens.or(sweep.prefix_tokens).unwrap_or(spec.prefix_tokens);
+    spec.max_completion_tokens = sweep.max_completion_tokens.unwrap_or(spec.max_completion_tokens);
     spec.separator = sweep.separator.clone().unwrap_or(spec.separator);
     spec.early_k = sweep.early_k.unwrap_or(spec.early_k);
     spec.early_weight = sweep.early_weight.unwrap_or(spec.early_weight);
