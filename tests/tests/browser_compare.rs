@@ -22,8 +22,24 @@ async fn runs_of_a_method_stand_in_one_cell_and_the_baseline_in_the_address() ->
         let width = page.evaluate("return document.documentElement.scrollWidth").await?;
         ensure!(width.as_u64().is_some_and(|width| width <= 360), "the page is {width} pixels wide");
 
-        page.choose("compare-baseline", "hybrid-quick").await?;
-        page.until("the address says so", SOON, "return location.search === '?baseline=hybrid-quick'").await?;
+        // Another method on the same reference and seed makes a pair.
+        small_run::fill_in(&page).await?;
+        page.choose("field-preset", "pure-hotflip-quick").await?;
+        for (field, value) in [("train", "2"), ("validation", "1"), ("test", "2")] {
+            page.fill(&format!("field-suffixes.{field}"), value).await?;
+        }
+        page.fill("field-max_completion_tokens", "6").await?;
+        page.unfold("fold-hotflip").await?;
+        page.fill("field-stages[0].steps", "1").await?;
+        page.fill("field-stages[0].candidates", "2").await?;
+        page.click("start-run").await?;
+        page.see_text("run-state", "finished", small_run::SMALL_RUN).await?;
+        page.follow("Compare").await?;
+        page.choose("compare-baseline", "pure-hotflip-quick").await?;
+        page.until("the address says so", SOON, "return location.search === '?baseline=pure-hotflip-quick'").await?;
+        page.see_text("compare-pair", "hybrid-quick", SOON).await?;
+        page.reload().await?;
+        page.see_text("compare-pair", "hybrid-quick", SOON).await?;
         page.click("compare-seed").await?;
         page.see("verdict").await
     })

@@ -14,13 +14,15 @@ async fn a_wrong_value_is_refused_with_the_reason_beside_its_field() -> Result<(
         page.follow("New run").await?;
         may_start(&page, true).await?;
         page.see_text("banned-count", "Bans ", SOON).await?;
-        page.unfold("fold-soft_prompt").await?;
+        page.unfold("fold-walk").await?;
+        page.unfold("fold-objective").await?;
         for (field, wrong, reason) in [
             ("prefix_tokens", "0", "1 to 64"),
             ("prefix_tokens", "many", "many"),
             ("prefix_tokens", "", "number"),
             ("suffixes.test", "9999", "test"),
-            ("stages[0].learning_rate", "NaN", "NaN"),
+            ("stages[0].near", "0", "1 to 4096"),
+            ("early_weight", "NaN", "NaN"),
             ("teacher", "", "empty"),
         ] {
             page.fill(&format!("field-{field}"), wrong).await?;

@@ -1,5 +1,6 @@
 //! Every stage that has no test of its own, in small searches on the default model: deterministic, never
-//! worse than where it began, and with all that it tried within the constraints.
+//! worse than where it began, and with all that it tried within the constraints. One of them makes the whole
+//! verdict; the others leave out what costs more than the search.
 
 use anyhow::{Context as _, Result};
 use shared::event::{Candidate, Event};
@@ -22,6 +23,8 @@ learning_rate = 1.0
 
 [[stages]]
 kind = "evaluate"
+samples = 0
+transfer = "none"
 "#;
 
 const GROWN: &str = r#"
@@ -42,6 +45,8 @@ candidates = 2
 
 [[stages]]
 kind = "evaluate"
+samples = 0
+transfer = "none"
 "#;
 
 const PROJECTIONS: &str = r#"
@@ -88,6 +93,8 @@ candidates = 12
 
 [[stages]]
 kind = "evaluate"
+samples = 0
+transfer = "none"
 "#;
 
 const LAYER: &str = r#"
@@ -114,6 +121,8 @@ kind = "projection"
 
 [[stages]]
 kind = "evaluate"
+samples = 0
+transfer = "none"
 "#;
 
 /// Each next best prefix is better than the one before.
