@@ -3,11 +3,13 @@
 //! verdict; the others leave out what costs more than the search.
 
 use anyhow::{Context as _, Result};
+use candle_core::{Device, Tensor};
 use shared::event::{Candidate, Event};
 use shared::metrics::gap_closed;
 use shared::spec::Split;
 use std::collections::BTreeSet;
 use steerage_tests::search::{candidates, hold_to_constraints, run_twice, selected};
+use worker::models::ModelStore;
 
 const GRADIENT: &str = r#"
 [[stages]]
@@ -118,6 +120,16 @@ validate_every = 1
 
 [[stages]]
 kind = "projection"
+
+[[stages]]
+kind = "soft_prompt"
+objective = "sae_feature"
+sae = "SAE"
+feature = 2
+layer = 8
+steps = 3
+learning_rate = 0.05
+validate_every = 1
 
 [[stages]]
 kind = "evaluate"
@@ -234,8 +246,9 @@ fn with_candidate(events: &[Event], tokens: &[shared::event::TokenPiece]) -> Vec
 }
 
 #[test]
-fn soft_prompts_approach_a_layer_and_a_teacher() -> Result<()> {
-    let (events, result) = run_twice(LAYER)?;
+fn soft_prompts_approach_a_layer_a_feature_and_a_teacher() -> Result<()> {
+    let (_file, sae) = synthetic_autoencoder()?;
+    let (events, result) = run_twice(&LAYER.replace("SAE", &sae))?;
     hold_to_constraints(&events)?;
     let summary = |of: usize| {
         events.iter().find_map(|event| match event {
@@ -244,9 +257,32 @@ fn soft_prompts_approach_a_layer_and_a_teacher() -> Result<()> {
         })
     };
     assert!(summary(1).context("no summary")?.contains("after layer 8"), "{:?}", summary(1));
+    // The bias lifts the feature over its threshold everywhere; the first step measures the start.
+    let raised = summary(5).context("no summary")?;
+    assert!(raised.contains("the feature fires at 100 % of tokens") && !raised.contains("at step 1 "), "{raised}");
     // On the way to the teacher's distributions the cross-entropy of its completions falls too.
     let objective = objective(&events, 3);
     assert!(objective.iter().any(|ce| *ce < objective[0]), "{objective:?}");
     assert!(result["ce"]["soft"]["test"].is_f64());
     Ok(())
+}
+
+/// An autoencoder of three features of the default model's width, where a search finds it by the name given back
+/// while the file is there.
+fn synthetic_autoencoder() -> Result<(tempfile::NamedTempFile, String)> {
+    const HIDDEN_SIZE: usize = 576;
+    const FEATURES: usize = 3;
+    let folder = ModelStore::from_env().cache_dir().join("saes");
+    std::fs::create_dir_all(&folder)?;
+    let file = tempfile::Builder::new().prefix("test-").suffix(".npz").tempfile_in(folder)?;
+    let waves = (0..HIDDEN_SIZE * FEATURES).map(|at| (at as f32).sin());
+    let tensor = |values: Vec<f32>, shape: &[usize]| Tensor::from_vec(values, shape, &Device::Cpu);
+    let tensors = [
+        ("W_enc", tensor(waves.collect(), &[HIDDEN_SIZE, FEATURES])?),
+        ("b_enc", tensor(vec![1e4; FEATURES], &[FEATURES])?),
+        ("threshold", tensor(vec![1.0; FEATURES], &[FEATURES])?),
+    ];
+    Tensor::write_npz(&tensors, file.path())?;
+    let name = file.path().file_stem().and_then(|name| name.to_str()).context("the file's name is no text")?.to_owned();
+    Ok((file, name))
 }

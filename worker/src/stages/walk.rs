@@ -37,6 +37,7 @@ impl Stage for Walk {
                 integer("finalists", "prefixes", (1, 4096), 4, "Best of them, scored on train and validation."),
                 integer("rounds", "rounds", (0, 1000), 8, "Rounds of edits afterwards, at most."),
                 integer("edits", "prefixes", (1, 4096), 40, "Edits tried in a round."),
+                integer("patience", "rounds", (1, 1000), 3, "Ends after so many rounds without a better prefix."),
             ],
         }
     }
@@ -146,7 +147,7 @@ fn edit(
     options: &[Vec<Choice>],
     params: &Params,
 ) -> Result<(Best, usize), StageError> {
-    let mut taken = 0;
+    let (mut taken, mut without_better) = (0, 0);
     for step in 3..3 + params.usize("rounds") {
         if search.spent() {
             break;
@@ -165,12 +166,19 @@ fn edit(
         if feasible.is_empty() {
             break;
         }
-        if let Some(better) = contest(search, step, &feasible, pooled(&current), params)? {
+        let incumbent = pooled(search, &current);
+        if let Some(better) = contest(search, step, &feasible, incumbent, params)? {
             search.replace_best(step, better.clone());
-            (current, taken) = (better, taken + 1);
+            (current, taken, without_better) = (better, taken + 1, 0);
+        } else {
+            without_better += 1;
         }
         search.objective_event(step, current.ce_train, current.ce_validation);
         search.progress(step);
+        // Each round screens on other suffixes, so that one without success does not mean that there is nothing.
+        if without_better == params.usize("patience") {
+            break;
+        }
     }
     Ok((current, taken))
 }
@@ -237,18 +245,26 @@ fn contest(
         })
         .collect();
     finalists.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let mut winner: Option<Best> = None;
+    let mut winner: Option<(Best, f64)> = None;
     for (ids, ce_train) in finalists.into_iter().take(params.usize("finalists")) {
         let ce_validation = search.validate(&PrefixInput::Ids(ids.clone()))?;
         let candidate = Best { ids: ids.clone(), ce_train, ce_validation };
-        if pooled(&candidate) < winner.as_ref().map_or(incumbent, pooled) {
-            winner = Some(candidate);
+        let ce = pooled(search, &candidate);
+        if ce < winner.as_ref().map_or(incumbent, |(_, ce)| *ce) {
+            winner = Some((candidate, ce));
         }
     }
-    Ok(winner)
+    Ok(winner.map(|(best, _)| best))
 }
 
-/// What a walk goes by: train and validation count the same.
-fn pooled(best: &Best) -> f64 {
-    best.ce_train + best.ce_validation.unwrap_or(0.0)
+/// What a walk goes by: the mean over train and validation together, in nats a token. It takes few steps, so that
+/// validation has little to guard against, and is worth more as further suffixes to go by. Each split counts by its
+/// suffixes: the mean of a few of them says little.
+fn pooled(search: &Search<'_>, best: &Best) -> f64 {
+    let count = |split| search.objective.indices(split).len() as f64;
+    let (train, validation) = (count(Split::Train), count(Split::Validation));
+    match best.ce_validation {
+        Some(ce_validation) => (train * best.ce_train + validation * ce_validation) / (train + validation),
+        None => best.ce_train,
+    }
 }
