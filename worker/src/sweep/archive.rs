@@ -71,7 +71,10 @@ impl Archive {
                     train.clear();
                 }
                 Event::Started { stages: plan, .. } => stages.clone_from(plan),
-                Event::SuffixMeasured { suffix } if suffix.split == Split::Train => train.push(suffix),
+                // Dominated ones were left out of the search: no candidate was scored on them.
+                Event::SuffixMeasured { suffix } if suffix.split == Split::Train && !suffix.dominated => {
+                    train.push(suffix)
+                }
                 Event::Candidates { stage, step, candidates } => {
                     let Some(spec) = spec else { continue };
                     let (task, ce_reference_train) = *known.get_or_insert_with(|| {
