@@ -44,7 +44,9 @@ fn presets() -> Vec<Preset> {
             "best",
             "Best",
             "A walk from the reference out of what is forbidden, then GCG with all its edits; on the suffixes that the reference steers.",
-            Size { train: 32, validation: 16, test: 32, ..FULL },
+            // Suffixes before steps and before length: with 13 to go by, prefixes that closed 0.88 of the gap on
+            // train closed 0.76 on test; with 44, 0.87 and 0.85 (docs/results).
+            Size { train: 48, validation: 20, test: 36, max_completion_tokens: 24, samples: 1 },
             vec![
                 StageSpec::new("walk"),
                 gcg(20, 40).with("init", "previous").with("proposals", "mixed").with("scoring", "halving"),
