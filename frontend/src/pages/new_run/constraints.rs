@@ -1,18 +1,9 @@
-//! What the found prefix may not be, and how many tokens that rules out.
+//! What the found prefix may not be.
 
 use super::DraftForm;
+use super::banned::BannedTokens;
 use crate::components::{CheckField, FieldErrorText, ModelText, TextField, comma_separated};
-use crate::debounce::debounced;
-use crate::format;
-use crate::tokenizer::{Loaded, Tokenizers};
 use leptos::prelude::*;
-use messages::{Against, Answer, Banned, Question};
-use shared::event::ErrorBody;
-
-/// Pause before the banned tokens are counted again, in milliseconds.
-const COUNT_PAUSE_MS: u64 = 350;
-/// Banned tokens that are shown by name.
-const SHOWN_TOKENS: usize = 24;
 
 /// The constraints.
 #[component]
@@ -77,7 +68,7 @@ pub fn ConstraintFields() -> impl IntoView {
 /// Banned concepts as chips, with a field that adds to them.
 #[component]
 fn Concepts() -> impl IntoView {
-    let DraftForm { draft, catalogue } = DraftForm::get();
+    let DraftForm { draft, catalogue, .. } = DraftForm::get();
     let typed = RwSignal::new(String::new());
     let concepts = Memo::new(move |_| draft.with(|draft| draft.ban_concepts.clone()));
     let add = move |words: Vec<String>| {
@@ -156,63 +147,6 @@ fn Concepts() -> impl IntoView {
                 </button>
             </Show>
             <FieldErrorText field="constraints.ban_concepts"/>
-        </div>
-    }
-}
-
-/// What the constraints rule out of the model's vocabulary.
-#[component]
-fn BannedTokens() -> impl IntoView {
-    let DraftForm { draft, .. } = DraftForm::get();
-    let tokenizers = Tokenizers::get();
-    let model = Memo::new(move |_| draft.with(|draft| draft.model.clone()));
-    Effect::new(move |_| tokenizers.load(&model.get()));
-    let against = Memo::new(move |_| {
-        // Errors stand beside the fields; a count is made with what is readable.
-        draft
-            .with(|draft| Against { reference: draft.teacher.clone(), constraints: draft.constraints(&mut Vec::new()) })
-    });
-    let against = debounced(against, COUNT_PAUSE_MS);
-    let counted = tokenizers.follow(move || {
-        let model = model.get();
-        let is_ready = tokenizers.is_ready(&model);
-        is_ready.then(|| Question::CountBanned { model, against: against.get(), max_named: SHOWN_TOKENS })
-    });
-    let banned = Memo::new(move |_| -> Option<Result<Banned, ErrorBody>> {
-        match (counted.get().map(|counted| counted.outcome), tokenizers.of(&model.get())) {
-            (Some(Ok(Answer::Banned(banned))), _) => Some(Ok(banned)),
-            (Some(Err(error)), _) | (None, Some(Loaded::Failed(error))) => Some(Err(error)),
-            _ => None,
-        }
-    });
-    let sentence = move || match banned.get() {
-        None => "Counting the banned tokens…".to_owned(),
-        Some(Err(error)) => format!("The banned tokens cannot be counted: {error}"),
-        Some(Ok(banned)) => format!(
-            "Bans {} of {} tokens, {} of them for their words.",
-            format::count(banned.count as u64),
-            format::count(banned.vocabulary as u64),
-            format::count(banned.for_words as u64)
-        ),
-    };
-    let too_broad =
-        move || banned.with(|banned| matches!(banned, Some(Ok(found)) if found.count * 2 > found.vocabulary));
-    let chips = move || {
-        let Banned { named, for_words, .. } = banned.get()?.ok()?;
-        let more = for_words.saturating_sub(named.len());
-        let chips = named.into_iter().map(|text| view! { <li class="chip"><ModelText text marked=true/></li> });
-        Some(view! {
-            {chips.collect_view()}
-            {(more > 0).then(|| view! { <li class="muted">{format!("and {} more", format::count(more as u64))}</li> })}
-        })
-    };
-    view! {
-        <div class="banned">
-            <p data-testid="banned-count">{sentence}</p>
-            <ul class="chips chips-tokens" aria-label="Tokens banned for their words">{chips}</ul>
-            <Show when=too_broad>
-                <p class="field-error">"That is more than half of the vocabulary: little is left to search."</p>
-            </Show>
         </div>
     }
 }

@@ -1,0 +1,154 @@
+//! Prompts from a file that is picked or dropped. What is wrong with it is said with line and column, and
+//! leaves the form as it was.
+
+use super::DraftForm;
+use crate::components::ModelText;
+use crate::tokenizer::Tokenizers;
+use leptos::ev::DragEvent;
+use leptos::html::Input;
+use leptos::prelude::*;
+use messages::{Answer, Question};
+use shared::suffixes::Imported;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::File;
+
+/// Largest file that is read, in bytes: many times what a run can hold.
+const MAX_FILE_BYTES: usize = 1 << 20;
+
+/// What came of the last file.
+#[derive(Clone, PartialEq)]
+enum Outcome {
+    None,
+    Reading(String),
+    Taken(String),
+    Refused(String),
+}
+
+/// Picks a file, or takes one that is dropped.
+#[component]
+pub fn SuffixFile() -> impl IntoView {
+    let draft = DraftForm::get().draft;
+    let tokenizers = Tokenizers::get();
+    let input = NodeRef::<Input>::new();
+    let outcome = RwSignal::new(Outcome::None);
+    let over = RwSignal::new(false);
+    let take = move |file: File| {
+        let name = file.name();
+        outcome.set(Outcome::Reading(name.clone()));
+        leptos::task::spawn_local(async move {
+            let content = match read(&file).await {
+                Ok(content) => content,
+                Err(reason) => return drop(outcome.try_set(Outcome::Refused(format!("{name}: {reason}")))),
+            };
+            let question = Question::Import { name: name.clone(), content };
+            tokenizers.ask(question, move |answer| {
+                let result = match answer {
+                    Ok(Answer::Imported { texts, splits }) => {
+                        let count = texts.len();
+                        draft.try_update(|draft| draft.take_suffixes(Imported { texts, splits }));
+                        Outcome::Taken(format!("{count} prompts were taken from {name}."))
+                    }
+                    Ok(_) => Outcome::None,
+                    Err(error) => Outcome::Refused(error.message),
+                };
+                outcome.try_set(result);
+            });
+        });
+    };
+    let picked = move |_| {
+        let Some(input) = input.get_untracked() else { return };
+        if let Some(file) = input.files().and_then(|files| files.get(0)) {
+            take(file);
+        }
+        // So that the same file, mended, can be picked again.
+        input.set_value("");
+    };
+    let dropped = move |event: DragEvent| {
+        event.prevent_default();
+        over.set(false);
+        if let Some(file) = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0)) {
+            take(file);
+        }
+    };
+    view! {
+        <div
+            class="field drop"
+            class:drop-over=over
+            data-testid="suffix-drop"
+            on:dragover=move |event: DragEvent| {
+                event.prevent_default();
+                over.set(true);
+            }
+            on:dragleave=move |_| over.set(false)
+            on:drop=dropped
+        >
+            <label for="suffix-file">"Prompts from a file"</label>
+            <input
+                id="suffix-file"
+                type="file"
+                accept=".txt,.text,.jsonl,.ndjson,.json,.csv,text/plain,text/csv,application/json"
+                node_ref=input
+                aria-describedby="suffix-file-help suffix-file-error"
+                aria-invalid=move || matches!(outcome.get(), Outcome::Refused(_)).then_some("true")
+                data-testid="suffix-file"
+                on:change=picked
+            />
+            <p class="help" id="suffix-file-help">
+                "Pick one or drop it here: text with a prompt a line, JSON lines, or CSV with a column text, prompt or \
+                 instruction, and maybe split (train, validation, test). It takes the place of the prompts below."
+            </p>
+            <p role="status" class="muted" data-testid="suffix-file-status">
+                {move || match outcome.get() {
+                    Outcome::Reading(name) => format!("Reading {name}…"),
+                    Outcome::Taken(text) => text,
+                    Outcome::None | Outcome::Refused(_) => String::new(),
+                }}
+            </p>
+            {move || match outcome.get() {
+                Outcome::Refused(reason) => Some(view! {
+                    <p class="field-error" role="alert" id="suffix-file-error" data-testid="suffix-file-error">
+                        <ModelText text=reason/> " The prompts below are as they were."
+                    </p>
+                }),
+                _ => None,
+            }}
+        </div>
+    }
+}
+
+/// The text of a file, or why it has none.
+async fn read(file: &File) -> Result<String, String> {
+    if file.size() > MAX_FILE_BYTES as f64 {
+        let mebibytes = file.size() / (1024.0 * 1024.0);
+        return Err(format!("the file has {mebibytes:.1} MiB, and 1 MiB is more than a run can hold."));
+    }
+    let buffer = JsFuture::from(file.array_buffer()).await.map_err(|_| "the browser cannot read it.".to_owned())?;
+    text_of(js_sys::Uint8Array::new(&buffer).to_vec())
+}
+
+/// Reads bytes as UTF-8; the error says where they are not.
+fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let before = String::from_utf8_lossy(valid);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("line {line}, column {column}: this is no text in UTF-8. Save the file as UTF-8.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn bytes_that_are_no_text_are_named_with_their_place() {
+        assert_eq!(text_of("é\n猫".into()), Ok("é\n猫".to_owned()));
+        for (bytes, place) in [(&b"\xFF\xFEh\0i\0"[..], "line 1, column 1"), (b"one\nt\xC3\xA9\xE9\n", "line 2, column 3")] {
+            let error = text_of(bytes.to_vec()).unwrap_err();
+            assert!(error.starts_with(place), "{error}");
+        }
+    }
+}
