@@ -31,15 +31,8 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Check; 7] = [
-        Check::Address,
-        Check::Reachable,
-        Check::Origin,
-        Check::Protocol,
-        Check::Token,
-        Check::Models,
-        Check::Device,
-    ];
+    pub const ALL: [Check; 7] =
+        [Check::Address, Check::Reachable, Check::Origin, Check::Protocol, Check::Token, Check::Models, Check::Device];
 
     /// Name on screen.
     pub fn title(self) -> &'static str {

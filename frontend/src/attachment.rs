@@ -37,11 +37,6 @@ pub fn origin() -> Option<String> {
     ORIGIN.with(|origin| origin.get_or_init(|| kept().map(|kept| kept.origin)).clone())
 }
 
-/// The address of something on the worker, from its path.
-pub fn address(path: &str) -> String {
-    format!("{}{path}", origin().unwrap_or_default())
-}
-
 /// The address of the worker's socket.
 pub fn socket_address() -> Option<String> {
     match origin() {

@@ -139,12 +139,14 @@ impl Connection {
             if !inner.link.may_connect() {
                 return false;
             }
-            inner.socket = attachment::socket_address().and_then(|address| Socket::open(
-                &address,
-                move || this.act(|inner| inner.link.opened()),
-                move |text| this.on_text(&text),
-                move || this.on_closed(),
-            ));
+            inner.socket = attachment::socket_address().and_then(|address| {
+                Socket::open(
+                    &address,
+                    move || this.act(|inner| inner.link.opened()),
+                    move |text| this.on_text(&text),
+                    move || this.on_closed(),
+                )
+            });
             inner.socket.is_none()
         });
         match opened {

@@ -130,7 +130,7 @@ fn read_log(
             enough.then(|| PastRun::of(state)).flatten()
         });
         let Some(Some(past)) = past else { return };
-        reading.update_value(|reading| drop(reading.remove(&id)));
+        reading.update_value(|reading| reading.retain(|run| *run != id));
         connection.unsubscribe(&id);
         read.update(|read| drop(read.insert(id.clone(), past)));
     });

@@ -25,8 +25,7 @@ async fn ask_health(origin: &str) -> Result<Answer, JsValue> {
     init.set_cache(RequestCache::NoStore);
     init.set_signal(Some(&AbortSignal::timeout_with_u32(PATIENCE.as_millis() as u32)));
     let address = format!("{origin}/api/health");
-    let response: Response =
-        JsFuture::from(window().fetch_with_str_and_init(&address, &init)).await?.dyn_into()?;
+    let response: Response = JsFuture::from(window().fetch_with_str_and_init(&address, &init)).await?.dyn_into()?;
     let text = JsFuture::from(response.text()?).await?;
     Ok(Answer { status: response.status(), body: text.as_string().unwrap_or_default() })
 }

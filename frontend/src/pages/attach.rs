@@ -2,8 +2,8 @@
 //! together with what mends it.
 
 use crate::attach::{
-    Check, DEFAULT_PORT, Found, Hello, Problem, Report, checked_port, credential, judge_health, judge_hello, may_attach,
-    note, parse_address, serve_command, tunnel_command,
+    Check, DEFAULT_PORT, Found, Hello, Problem, Report, checked_port, credential, judge_health, judge_hello,
+    may_attach, note, parse_address, serve_command, tunnel_command,
 };
 use crate::components::{CopyButton, Form, TextField};
 use crate::{attachment, probe};
@@ -99,9 +99,10 @@ fn Worker(own_origin: String) -> impl IntoView {
                 None => {
                     let problem = Problem {
                         what: "There is no token yet.".to_owned(),
-                        fix: "It lies in the file \"token\" of the worker's data folder. With the default folder, this \
+                        fix:
+                            "It lies in the file \"token\" of the worker's data folder. With the default folder, this \
                               prints it on the worker's machine:"
-                            .to_owned(),
+                                .to_owned(),
                         command: Some("cat ~/.local/share/steerage/token".to_owned()),
                     };
                     report.update(|report| note(report, [(Check::Token, Found::Failed(problem))]));

@@ -108,9 +108,10 @@ fn banned(
         }
     }
     let reference = tokenizer.encode(&against.reference)?.into_iter();
-    let concepts = against.constraints.ban_concepts.iter().zip(by_concept).map(|(text, tokens)| {
-        Ok(BannedConcept { text: text.clone(), tokens, spellings: spellings(tokenizer, text)? })
-    });
+    let concepts =
+        against.constraints.ban_concepts.iter().zip(by_concept).map(|(text, tokens)| {
+            Ok(BannedConcept { text: text.clone(), tokens, spellings: spellings(tokenizer, text)? })
+        });
     Ok(Banned {
         count: by_rule.values().sum(),
         vocabulary,

@@ -48,12 +48,7 @@ fn answer(tokeniser: &Rc<RefCell<Tokeniser>>, id: u64, question: Question) {
     });
 }
 
-async fn load(
-    tokeniser: &RefCell<Tokeniser>,
-    model: String,
-    origin: &str,
-    token: &str,
-) -> Result<Answer, ErrorBody> {
+async fn load(tokeniser: &RefCell<Tokeniser>, model: String, origin: &str, token: &str) -> Result<Answer, ErrorBody> {
     let bundle = fetch::tokenizer(&scope(), &model, origin, token).await?;
     tokeniser.borrow_mut().load(model, &bundle)
 }

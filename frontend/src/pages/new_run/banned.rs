@@ -220,11 +220,8 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn banned(count: usize, concepts: &[(&str, usize)]) -> Banned {
-        let concept = |&(text, tokens): &(&str, usize)| BannedConcept {
-            text: text.to_owned(),
-            tokens,
-            spellings: Vec::new(),
-        };
+        let concept =
+            |&(text, tokens): &(&str, usize)| BannedConcept { text: text.to_owned(), tokens, spellings: Vec::new() };
         let by_rule = vec![(Rule::TokenClasses, count - 12), (Rule::Concepts, 12)];
         let concepts = concepts.iter().map(concept).collect();
         Banned { count, vocabulary: 49_152, by_rule, concepts, ..Banned::default() }

@@ -51,9 +51,7 @@ pub fn Footer(
         meant.with(|meant| meant.as_ref().ok().map(|spec| command_line(spec, catalogue.preset(&spec.preset))))
     });
     let needs_file = move || line.with(|line| line.as_ref().is_some_and(|line| line.ends_with(FILE_NAME)));
-    let outlook = move || {
-        meant.with(|meant| meant.as_ref().ok().map(|spec| past.with(|past| outlook(spec, past))))
-    };
+    let outlook = move || meant.with(|meant| meant.as_ref().ok().map(|spec| past.with(|past| outlook(spec, past))));
     view! {
         <section class="panel form-footer" aria-labelledby="footer-title">
             <h2 id="footer-title" class="visually-hidden">"Start"</h2>
@@ -124,7 +122,9 @@ fn Problems(errors: Memo<Vec<FieldError>>) -> impl IntoView {
 fn outlook(spec: &RunSpec, past: &[PastRun]) -> String {
     let taken = past_runs::seconds(past, spec).map(|(seconds, seed)| {
         let time = format::duration(seconds);
-        format!("The last run with this work (seed {seed}) took {time} on this worker; words and seed make little odds.")
+        format!(
+            "The last run with this work (seed {seed}) took {time} on this worker; words and seed make little odds."
+        )
     });
     let bound = spec.budget.seconds.map(|seconds| {
         let time = format::duration(seconds);
@@ -154,7 +154,8 @@ mod tests {
     fn a_time_is_named_only_where_one_is_known() {
         let spec = RunSpec::new("m", "Talk only about cats.");
         assert!(outlook(&spec, &[]).contains("no run with this work has finished"));
-        let past = PastRun { spec: RunSpec { seed: 4, ..spec.clone() }, steerability: BTreeMap::new(), seconds: Some(192.0) };
+        let past =
+            PastRun { spec: RunSpec { seed: 4, ..spec.clone() }, steerability: BTreeMap::new(), seconds: Some(192.0) };
         let known = outlook(&spec, std::slice::from_ref(&past));
         assert!(known.contains("(seed 4) took 3 min 12 s") && !known.contains("at the latest"), "{known}");
         let bounded = RunSpec { budget: Budget { evaluations: None, seconds: Some(60.0) }, ..spec };

@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_named_with_their_place() {
         assert_eq!(text_of("é\n猫".into()), Ok("é\n猫".to_owned()));
-        for (bytes, place) in [(&b"\xFF\xFEh\0i\0"[..], "line 1, column 1"), (b"one\nt\xC3\xA9\xE9\n", "line 2, column 3")] {
+        for (bytes, place) in
+            [(&b"\xFF\xFEh\0i\0"[..], "line 1, column 1"), (b"one\nt\xC3\xA9\xE9\n", "line 2, column 3")]
+        {
             let error = text_of(bytes.to_vec()).unwrap_err();
             assert!(error.starts_with(place), "{error}");
         }

@@ -42,9 +42,11 @@ fn summary(rows: &[Row], least: Option<f64>) -> String {
     let measured = rows.iter().filter(|row| row.steerability.is_some()).count();
     let of_all = format!("{measured} of {} prompts", rows.len());
     match (measured, least) {
-        (0, _) => "Steerability shows here once a run with this reference, model and completion length was finished on \
+        (0, _) => {
+            "Steerability shows here once a run with this reference, model and completion length was finished on \
                    this worker; every run measures it first."
-            .to_owned(),
+                .to_owned()
+        }
         (_, Some(least)) => {
             let cut = rows.iter().filter(|row| row.is_cut).count();
             format!("Earlier runs measured {of_all}; {cut} of these lie below {least} and would be left out.")
@@ -52,7 +54,9 @@ fn summary(rows: &[Row], least: Option<f64>) -> String {
         (_, None) => {
             let low = |row: &&Row| row.steerability.is_some_and(|nats| nats < DOMINATED_BELOW);
             let low = rows.iter().filter(low).count();
-            format!("Earlier runs measured {of_all}; {low} of these lie below {DOMINATED_BELOW} and decide by themselves.")
+            format!(
+                "Earlier runs measured {of_all}; {low} of these lie below {DOMINATED_BELOW} and decide by themselves."
+            )
         }
     }
 }

@@ -1,9 +1,9 @@
 //! One run of the list, and what can be done to it there.
 
 use super::address::ListAddress;
+use super::duplicate::duplicate;
 use super::editor::LineEditor;
 use super::filters::TagButton;
-use super::duplicate::duplicate;
 use super::undo::DeletedRuns;
 use crate::clock::Clock;
 use crate::components::{ModelText, PhaseBadge};
