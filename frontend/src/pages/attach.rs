@@ -97,15 +97,7 @@ fn Worker(own_origin: String) -> impl IntoView {
             match credential(&target, &token.get_untracked()) {
                 Some(credential) => ask_hello(this_round, credential),
                 None => {
-                    let problem = Problem {
-                        what: "There is no token yet.".to_owned(),
-                        fix:
-                            "It lies in the file \"token\" of the worker's data folder. With the default folder, this \
-                              prints it on the worker's machine:"
-                                .to_owned(),
-                        command: Some("cat ~/.local/share/steerage/token".to_owned()),
-                    };
-                    report.update(|report| note(report, [(Check::Token, Found::Failed(problem))]));
+                    report.update(|report| note(report, [(Check::Token, Found::Failed(no_token()))]));
                 }
             }
         });
