@@ -30,6 +30,8 @@ async fn bans(page: &Page) -> Result<()> {
     ensure!(reference.contains("Talk") && reference.contains("cats"), "{reference}");
     ensure!(page.count("banned-warning").await? == 0, "the default is not too broad");
 
+    page.fill("concept-input", "++").await?;
+    page.see_text("concept-input-error", "neither letter nor digit", SOON).await?;
     page.fill("concept-input", "whiskerless, of, the, and, for, with, from, time, work, water, house, tree").await?;
     page.click("concept-add").await?;
     page.see_text("banned-warning", "\"of\" is short", SOON).await?;

@@ -55,19 +55,30 @@ pub fn BannedTokens() -> impl IntoView {
         Some(Err(error)) => format!("The banned tokens cannot be counted: {error}"),
         Some(Ok(banned)) => sentence(&banned),
     };
+    let warned = Memo::new(move |_| part(banned, warnings));
     let warnings = move || {
         let line = |text| view! { <li class="field-error" data-testid="banned-warning">{text}</li> };
-        banned.get().map(|banned| warnings(&banned).into_iter().map(line).collect_view())
+        warned.get().into_iter().map(line).collect_view()
     };
-    let named = Memo::new(move |_| banned.with(|banned| banned.as_ref().map(|b| (b.named.clone(), b.for_words))));
+    // Parts change by themselves, so that what is unfolded or focused stays so while the count is made anew.
+    let reference = Memo::new(move |_| part(banned, |banned| banned.reference.clone()));
+    let concepts = Memo::new(move |_| part(banned, |banned| banned.concepts.clone()));
+    let named = Memo::new(move |_| part(banned, |banned| banned.named.clone()));
+    let total = Memo::new(move |_| part(banned, |banned| banned.for_words));
     view! {
         <div class="banned">
             <p data-testid="banned-count">{sentence}</p>
             <ul aria-live="polite">{warnings}</ul>
-            {move || banned.get().map(|banned| view! { <Words banned/> })}
-            {move || named.get().map(|(named, total)| view! { <Named named total max_named/> })}
+            <Reference reference/>
+            <ConceptTokens concepts/>
+            <Named named total max_named/>
         </div>
     }
+}
+
+/// A part of the answer; its default before there is one.
+fn part<T: Default>(banned: Memo<Option<Banned>>, of: impl Fn(&Banned) -> T) -> T {
+    banned.with(|banned| banned.as_ref().map(of).unwrap_or_default())
 }
 
 /// How much is banned, and by what.
@@ -109,11 +120,9 @@ fn warnings(banned: &Banned) -> Vec<String> {
     found
 }
 
-/// The reference and the banned words as the model reads them.
+/// The reference as the model reads it.
 #[component]
-fn Words(banned: Banned) -> impl IntoView {
-    let Banned { reference, concepts, .. } = banned;
-    let (total, own) = (reference.len(), reference.iter().filter(|(_, is_banned)| *is_banned).count());
+fn Reference(reference: Memo<Vec<(TokenPiece, bool)>>) -> impl IntoView {
     let chip = |(piece, is_banned): (TokenPiece, bool)| {
         let mark = if is_banned { "✗" } else { "" };
         let state = if is_banned { "banned: " } else { "allowed: " };
@@ -125,8 +134,26 @@ fn Words(banned: Banned) -> impl IntoView {
             </li>
         }
     };
-    let chips = reference.into_iter().take(REFERENCE_TOKENS).map(chip).collect_view();
-    let cut = (total > REFERENCE_TOKENS).then(|| format!(" Showing {REFERENCE_TOKENS} of {total}."));
+    let chips = move || reference.get().into_iter().take(REFERENCE_TOKENS).map(chip).collect_view();
+    let help = move || {
+        reference.with(|reference| {
+            let (total, banned) = (reference.len(), reference.iter().filter(|(_, is_banned)| *is_banned).count());
+            let cut = (total > REFERENCE_TOKENS).then(|| format!(" Showing {REFERENCE_TOKENS} of {total}."));
+            format!("{banned} of {total} are banned on their own, marked ✗.{}", cut.unwrap_or_default())
+        })
+    };
+    view! {
+        <Show when=move || !reference.with(Vec::is_empty)>
+            <p class="label">"The reference's tokens"</p>
+            <ul class="chips chips-tokens" data-testid="reference-tokens" aria-label="The reference's tokens">{chips}</ul>
+            <p class="help">{help}</p>
+        </Show>
+    }
+}
+
+/// The banned words as the model reads them, folded.
+#[component]
+fn ConceptTokens(concepts: Memo<Vec<BannedConcept>>) -> impl IntoView {
     let group = |concept: BannedConcept| {
         let spelling = |tokens: Vec<TokenPiece>| {
             let ids = tokens.iter().map(|token| token.id.to_string()).collect::<Vec<_>>().join(" ");
@@ -146,13 +173,9 @@ fn Words(banned: Banned) -> impl IntoView {
             </li>
         }
     };
-    let has_concepts = !concepts.is_empty();
-    let groups = concepts.into_iter().map(group).collect_view();
+    let groups = move || concepts.get().into_iter().map(group).collect_view();
     view! {
-        <p class="label">"The reference's tokens"</p>
-        <ul class="chips chips-tokens" data-testid="reference-tokens" aria-label="The reference's tokens">{chips}</ul>
-        <p class="help">{format!("{own} of {total} are banned on their own, marked ✗.")} {cut}</p>
-        {has_concepts.then(|| view! {
+        <Show when=move || !concepts.with(Vec::is_empty)>
             <details class="preview" data-testid="fold-concept-tokens">
                 <summary>"The banned words in tokens"</summary>
                 <p class="help">
@@ -161,14 +184,14 @@ fn Words(banned: Banned) -> impl IntoView {
                 </p>
                 <ul class="concept-groups">{groups}</ul>
             </details>
-        })}
+        </Show>
     }
 }
 
 /// The tokens that are banned for their words, as many as asked for.
 #[component]
-fn Named(named: Vec<TokenPiece>, total: usize, max_named: RwSignal<usize>) -> impl IntoView {
-    let shown = named.len();
+fn Named(named: Memo<Vec<TokenPiece>>, total: Memo<usize>, max_named: RwSignal<usize>) -> impl IntoView {
+    let shown = Memo::new(move |_| named.with(Vec::len));
     let chip = |piece: TokenPiece| {
         view! {
             <li class="chip" title=format!("id {}", piece.id) data-testid="banned-token" data-token-id=piece.id>
@@ -178,27 +201,27 @@ fn Named(named: Vec<TokenPiece>, total: usize, max_named: RwSignal<usize>) -> im
         }
     };
     let count = |n: usize| format::count(n as u64);
-    (total > 0).then(|| {
-        view! {
+    view! {
+        <Show when=move || { total.get() > 0 }>
             <p class="label">"Tokens banned for their words, with their ids"</p>
             <ul class="chips chips-tokens" aria-label="Tokens banned for their words">
-                {named.into_iter().map(chip).collect_view()}
+                {move || named.get().into_iter().map(chip).collect_view()}
             </ul>
             <div class="toolbar">
                 <p class="muted" data-testid="banned-shown">
-                    {format!("Showing {} of {}.", count(shown), count(total))}
+                    {move || format!("Showing {} of {}.", count(shown.get()), count(total.get()))}
                 </p>
-                {(shown < total).then(|| view! {
+                <Show when=move || { shown.get() < total.get() }>
                     <button
                         type="button"
                         class="small"
                         data-testid="banned-more"
                         on:click=move |_| max_named.update(|max| *max += MORE_TOKENS)
                     >
-                        {format!("Show {} more", count(MORE_TOKENS.min(total - shown)))}
+                        {move || format!("Show {} more", count(MORE_TOKENS.min(total.get().saturating_sub(shown.get()))))}
                     </button>
-                })}
-                {(shown > FIRST_TOKENS).then(|| view! {
+                </Show>
+                <Show when=move || { shown.get() > FIRST_TOKENS }>
                     <button
                         type="button"
                         class="small"
@@ -207,10 +230,10 @@ fn Named(named: Vec<TokenPiece>, total: usize, max_named: RwSignal<usize>) -> im
                     >
                         "Show fewer"
                     </button>
-                })}
+                </Show>
             </div>
-        }
-    })
+        </Show>
+    }
 }
 
 #[cfg(test)]

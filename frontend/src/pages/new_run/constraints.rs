@@ -80,9 +80,12 @@ fn Concepts() -> impl IntoView {
             }
         });
     };
+    let wrong = Memo::new(move |_| concepts.with(|banned| wrong_concept(&typed.get(), banned)));
     let add_typed = move || {
-        add(comma_separated(&typed.get_untracked()));
-        typed.set(String::new());
+        if wrong.with_untracked(Option::is_none) {
+            add(comma_separated(&typed.get_untracked()));
+            typed.set(String::new());
+        }
     };
     let suggested = Memo::new(move |_| {
         let catalogue = catalogue.get();
@@ -121,6 +124,8 @@ fn Concepts() -> impl IntoView {
                     spellcheck="false"
                     autocomplete="off"
                     data-testid="concept-input"
+                    aria-invalid=move || wrong.with(Option::is_some).then_some("true")
+                    aria-describedby="concept-input-error"
                     prop:value=typed
                     on:input:target=move |event| typed.set(event.target().value())
                     on:keydown=move |event| {
@@ -132,6 +137,9 @@ fn Concepts() -> impl IntoView {
                 />
                 <button type="button" data-testid="concept-add" on:click=move |_| add_typed()>"Add"</button>
             </div>
+            {move || wrong.get().map(|reason| view! {
+                <p class="field-error" id="concept-input-error" data-testid="concept-input-error">{reason}</p>
+            })}
             <p class="help">
                 "Words that may not appear in any spelling, however they are tokenised. \
                  Several at once with commas between."
@@ -148,5 +156,37 @@ fn Concepts() -> impl IntoView {
             </Show>
             <FieldErrorText field="constraints.ban_concepts"/>
         </div>
+    }
+}
+
+/// Why what is typed cannot be banned, if so.
+fn wrong_concept(typed: &str, banned: &[String]) -> Option<String> {
+    comma_separated(typed).into_iter().find_map(|word| {
+        if !word.chars().any(char::is_alphanumeric) {
+            Some(format!("\"{word}\" has neither letter nor digit, so there is nothing to find."))
+        } else if banned.contains(&word) {
+            Some(format!("\"{word}\" is banned already."))
+        } else {
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn what_cannot_be_banned_is_named() {
+        let banned = ["cat".to_owned()];
+        for (typed, part) in
+            [("dog, ++", Some("\"++\" has neither")), ("dog,cat", Some("already")), ("dog, cats", None)]
+        {
+            let wrong = wrong_concept(typed, &banned);
+            assert_eq!(wrong.is_some(), part.is_some(), "{typed}: {wrong:?}");
+            assert!(part.is_none_or(|part| wrong.is_some_and(|wrong| wrong.contains(part))), "{typed}");
+        }
     }
 }
