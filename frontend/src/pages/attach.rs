@@ -3,7 +3,7 @@
 
 use crate::attach::{
     Check, DEFAULT_PORT, Found, Hello, Problem, Report, checked_port, credential, judge_health, judge_hello,
-    may_attach, note, parse_address, serve_command, tunnel_command,
+    may_attach, no_token, note, parse_address, serve_command, tunnel_command,
 };
 use crate::components::{CopyButton, Form, TextField};
 use crate::{attachment, probe};
