@@ -139,7 +139,8 @@ impl Draft {
         // A text that is no number stands as 0 in the spec: its own message is the one to read.
         let unreadable: Vec<String> = errors.iter().map(|error| error.field.clone()).collect();
         if let Err(found) = catalogue.validate(&spec) {
-            errors.extend(found.into_iter().filter(|error| !unreadable.contains(&error.field)));
+            let found = found.into_iter().filter(|error| !unreadable.contains(&error.field));
+            errors.extend(found.map(|error| self.with_place(error)));
         }
         if errors.is_empty() {
             errors.extend(too_large(&spec));
@@ -232,6 +233,19 @@ impl Draft {
             return self.suffix_list.clone();
         }
         self.suffix_lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Says which line or which prompt an error about one of the user's own suffixes means.
+    fn with_place(&self, error: FieldError) -> FieldError {
+        let index = error.field.strip_prefix("suffixes.texts[").and_then(|rest| rest.strip_suffix(']'));
+        let Some(index) = index.and_then(|index| index.parse::<usize>().ok()) else { return error };
+        let place = if self.suffix_list.is_empty() {
+            let lines = self.suffix_lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+            format!("line {}", lines.map(|(line, _)| line + 1).nth(index).unwrap_or(index + 1))
+        } else {
+            format!("prompt {}", index + 1)
+        };
+        FieldError { message: format!("{place}: {}", error.message), ..error }
     }
 
     /// How many suffixes of the user's own there are.
@@ -527,6 +541,11 @@ mod tests {
         assert_eq!(draft.to_spec(&catalogue()).unwrap().suffixes.texts, ["one", "two", "three"]);
         let empty = errors(|draft| draft.own_suffixes = true);
         assert_eq!(empty[0].0, "suffixes.texts");
+        let twice = errors(|draft| {
+            draft.own_suffixes = true;
+            draft.suffix_lines = "one\n\ntwo\n one".to_owned();
+        });
+        assert!(twice[0].1.starts_with("line 4: the suffix stands there twice"), "{twice:?}");
     }
 
     #[test]

@@ -68,7 +68,15 @@ async fn pages_of_prompts(page: &Page) -> Result<()> {
 async fn files_of_prompts(page: &Page, folder: &Path) -> Result<()> {
     page.click("suffixes-own").await?;
     page.fill("field-suffixes.texts", "Name a river.\nName a river.").await?;
-    page.see_text("error-suffixes.texts", "twice", SOON).await?;
+    page.see_text("error-suffixes.texts", "line 2: the suffix stands there twice", SOON).await?;
+    // Pasted JSON lines are no prompts, one a line; they are read when asked for.
+    page.fill("field-suffixes.texts", "{\"prompt\": \"Name a river.\"}\n{\"prompt\": 7}").await?;
+    page.click("suffixes-read-pasted").await?;
+    page.see_text("suffix-file-error", "pasted text: line 2, column 1", SOON).await?;
+    page.fill("field-suffixes.texts", "{\"prompt\": \"Name a river.\"}\n{\"prompt\": \"Sing.\"}").await?;
+    page.click("suffixes-read-pasted").await?;
+    let lines = "return all('field-suffixes.texts')[0].value === 'Name a river.\\nSing.'";
+    page.until("pasted JSON lines are prompts", SOON, lines).await?;
     page.fill("field-suffixes.texts", "Name a river.\nSing a song.").await?;
 
     pick(page, &folder.join("wrong.csv"), "id,text\n1,What is rain?\n2, \n").await?;
@@ -137,7 +145,7 @@ async fn same_run(page: &Page, folder: &Path) -> Result<()> {
 async fn duplicates(page: &Page) -> Result<()> {
     page.click("reset-draft").await?;
     page.fill("field-prefix_tokens", "5").await?;
-    page.see_text("time-outlook", "no run with this work has finished", SOON).await?;
+    page.see_text("time-outlook", "no run with these settings has finished", SOON).await?;
     page.click("start-run").await?;
     page.click("cancel").await?;
     page.see_text("run-state", "cancelled", 3 * SOON).await?;

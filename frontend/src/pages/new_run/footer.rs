@@ -123,7 +123,8 @@ fn outlook(spec: &RunSpec, past: &[PastRun]) -> String {
     let taken = past_runs::seconds(past, spec).map(|(seconds, seed)| {
         let time = format::duration(seconds);
         format!(
-            "The last run with this work (seed {seed}) took {time} on this worker; words and seed make little odds."
+            "The last run with these settings (seed {seed}; its constraints may have been others) took {time} on this \
+             worker."
         )
     });
     let bound = spec.budget.seconds.map(|seconds| {
@@ -135,7 +136,7 @@ fn outlook(spec: &RunSpec, past: &[PastRun]) -> String {
     });
     let said: Vec<String> = taken.into_iter().chain(bound).collect();
     if said.is_empty() {
-        return "How long it takes depends on the worker's machine: no run with this work has finished there yet. Once \
+        return "How long it takes depends on the worker's machine: no run with these settings has finished there yet. Once \
                 begun, the run says when it will end at its pace."
             .to_owned();
     }
@@ -153,11 +154,14 @@ mod tests {
     #[test]
     fn a_time_is_named_only_where_one_is_known() {
         let spec = RunSpec::new("m", "Talk only about cats.");
-        assert!(outlook(&spec, &[]).contains("no run with this work has finished"));
+        assert!(outlook(&spec, &[]).contains("no run with these settings has finished"));
         let past =
             PastRun { spec: RunSpec { seed: 4, ..spec.clone() }, steerability: BTreeMap::new(), seconds: Some(192.0) };
         let known = outlook(&spec, std::slice::from_ref(&past));
-        assert!(known.contains("(seed 4) took 3 min 12 s") && !known.contains("at the latest"), "{known}");
+        assert!(
+            known.contains("(seed 4;") && known.contains("took 3 min 12 s") && !known.contains("at the latest"),
+            "{known}"
+        );
         let bounded = RunSpec { budget: Budget { evaluations: None, seconds: Some(60.0) }, ..spec };
         let known = outlook(&bounded, &[past]);
         assert!(known.contains("1 min 00 s at the latest") && !known.contains("3 min"), "{known}");

@@ -15,6 +15,9 @@ use web_sys::File;
 /// Largest file that is read, in bytes: many times what a run can hold.
 const MAX_FILE_BYTES: usize = 1 << 20;
 
+/// What stands for a file's name where the text was pasted; without an ending, its first line says what it is.
+const PASTED: &str = "pasted text";
+
 /// What came of the last file.
 #[derive(Clone, PartialEq)]
 enum Outcome {
@@ -32,29 +35,33 @@ pub fn SuffixFile() -> impl IntoView {
     let input = NodeRef::<Input>::new();
     let outcome = RwSignal::new(Outcome::None);
     let over = RwSignal::new(false);
+    let import = move |name: String, content: String| {
+        let question = Question::Import { name: name.clone(), content };
+        tokenizers.ask(question, move |answer| {
+            let result = match answer {
+                Ok(Answer::Imported { texts, splits }) => {
+                    let count = texts.len();
+                    draft.try_update(|draft| draft.take_suffixes(Imported { texts, splits }));
+                    Outcome::Taken(format!("{count} prompts were taken from {name}."))
+                }
+                Ok(_) => Outcome::None,
+                Err(error) => Outcome::Refused(error.message),
+            };
+            outcome.try_set(result);
+        });
+    };
     let take = move |file: File| {
         let name = file.name();
         outcome.set(Outcome::Reading(name.clone()));
         leptos::task::spawn_local(async move {
-            let content = match read(&file).await {
-                Ok(content) => content,
-                Err(reason) => return drop(outcome.try_set(Outcome::Refused(format!("{name}: {reason}")))),
-            };
-            let question = Question::Import { name: name.clone(), content };
-            tokenizers.ask(question, move |answer| {
-                let result = match answer {
-                    Ok(Answer::Imported { texts, splits }) => {
-                        let count = texts.len();
-                        draft.try_update(|draft| draft.take_suffixes(Imported { texts, splits }));
-                        Outcome::Taken(format!("{count} prompts were taken from {name}."))
-                    }
-                    Ok(_) => Outcome::None,
-                    Err(error) => Outcome::Refused(error.message),
-                };
-                outcome.try_set(result);
-            });
+            match read(&file).await {
+                Ok(content) => import(name, content),
+                Err(reason) => drop(outcome.try_set(Outcome::Refused(format!("{name}: {reason}")))),
+            }
         });
     };
+    let structured =
+        Memo::new(move |_| draft.with(|draft| draft.suffix_list.is_empty() && is_structured(&draft.suffix_lines)));
     let picked = move |_| {
         let Some(input) = input.get_untracked() else { return };
         if let Some(file) = input.files().and_then(|files| files.get(0)) {
@@ -112,6 +119,17 @@ pub fn SuffixFile() -> impl IntoView {
                 }),
                 _ => None,
             }}
+            <Show when=move || structured.get()>
+                <p>"The prompts below look like JSON lines or CSV, and would be used line by line as they stand."</p>
+                <button
+                    type="button"
+                    class="small"
+                    data-testid="suffixes-read-pasted"
+                    on:click=move |_| import(PASTED.to_owned(), draft.with_untracked(|draft| draft.suffix_lines.clone()))
+                >
+                    "Read them as such"
+                </button>
+            </Show>
         </div>
     }
 }
@@ -137,11 +155,33 @@ fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     })
 }
 
+/// Whether lines look like JSON lines, or like CSV with a column of prompts.
+fn is_structured(lines: &str) -> bool {
+    let first = lines.trim_start().lines().next().unwrap_or_default().trim();
+    let is_column = |cell: &str| {
+        let cell = cell.trim().trim_matches('"').to_ascii_lowercase();
+        ["text", "prompt", "instruction"].contains(&cell.as_str())
+    };
+    let is_object = first.starts_with('{') && serde_json::from_str::<serde_json::Value>(first).is_ok();
+    let is_string = first.starts_with('"') && serde_json::from_str::<String>(first).is_ok();
+    is_object || is_string || first.split(',').any(is_column)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn pasted_tables_are_told_from_prompts() {
+        for text in ["{\"prompt\": \"One\"}\n", "\n\"One\"\n\"Two\"", "id,Text\n1,One", "prompt\nOne", "{\"a\": 1}"] {
+            assert!(is_structured(text), "{text}");
+        }
+        for text in ["", "Name a river.", "{name} is who?", "\"Yes\" or \"no\"?", "Write a text, or a song."] {
+            assert!(!is_structured(text), "{text}");
+        }
+    }
 
     #[test]
     fn bytes_that_are_no_text_are_named_with_their_place() {
