@@ -3,9 +3,10 @@
 //! Everything that the worker says ends in one of the signals here or, for events, in the subscriber
 //! of that run. Nothing else in the page talks to the worker, except for the tokenizer's file.
 
+use crate::attachment;
 use crate::backoff;
 use crate::link::{Link, Standing, Step};
-use crate::storage;
+use crate::socket::Socket;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use shared::catalogue::Catalogue;
@@ -15,9 +16,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{MessageEvent, WebSocket};
+use wasm_bindgen::JsValue;
 
 /// A handle to the connection; copies share it.
 #[derive(Clone, Copy)]
@@ -52,7 +51,12 @@ struct Inner {
 impl Connection {
     /// Connects, if the address or the browser's storage holds a credential.
     pub fn open() -> Self {
-        let link = Link::new(take_code(), storage::get(storage::TOKEN));
+        let code = take_code();
+        // Whoever opens the address that a worker printed means that worker.
+        if code.is_some() {
+            attachment::forget();
+        }
+        let link = Link::new(code, attachment::token());
         let standing = link.standing();
         let inner = Inner {
             link,
@@ -135,11 +139,14 @@ impl Connection {
             if !inner.link.may_connect() {
                 return false;
             }
-            inner.socket = Socket::open(
-                move || this.act(|inner| inner.link.opened()),
-                move |text| this.on_text(&text),
-                move || this.on_closed(),
-            );
+            inner.socket = attachment::socket_address().and_then(|address| {
+                Socket::open(
+                    &address,
+                    move || this.act(|inner| inner.link.opened()),
+                    move |text| this.on_text(&text),
+                    move || this.on_closed(),
+                )
+            });
             inner.socket.is_none()
         });
         match opened {
@@ -193,8 +200,8 @@ impl Connection {
         for step in steps {
             match step {
                 Step::Send(message) => self.send(&message),
-                Step::KeepToken(token) => storage::set(storage::TOKEN, &token),
-                Step::ForgetToken => storage::remove(storage::TOKEN),
+                Step::KeepToken(token) => attachment::keep_token(&token),
+                Step::ForgetToken => attachment::forget_token(),
                 Step::Welcomed { version, catalogue, runs } => {
                     let changed = self.catalogue.with_untracked(|old| old.as_deref() != Some(&*catalogue));
                     if changed {
@@ -249,15 +256,10 @@ impl Connection {
 }
 
 impl Inner {
-    /// Closes the socket and listens to it no more. Its callbacks are freed later, because this may
-    /// run inside one of them.
+    /// Closes the socket, if there is one.
     fn retire_socket(&mut self) {
         if let Some(socket) = self.socket.take() {
-            socket.socket.set_onopen(None);
-            socket.socket.set_onmessage(None);
-            socket.socket.set_onclose(None);
-            socket.socket.close().ok();
-            set_timeout(move || drop(socket), Duration::ZERO);
+            socket.retire();
         }
     }
 }
@@ -281,40 +283,4 @@ fn take_code() -> Option<String> {
     let path = format!("{}{}", location.pathname().ok()?, location.search().ok()?);
     window().history().ok()?.replace_state_with_url(&JsValue::NULL, "", Some(&path)).ok()?;
     (!code.is_empty()).then_some(code)
-}
-
-/// A socket and its callbacks.
-struct Socket {
-    socket: WebSocket,
-    _on_open: Closure<dyn FnMut()>,
-    _on_message: Closure<dyn FnMut(MessageEvent)>,
-    _on_close: Closure<dyn FnMut()>,
-}
-
-impl Socket {
-    fn open(
-        on_open: impl FnMut() + 'static,
-        mut on_text: impl FnMut(String) + 'static,
-        on_close: impl FnMut() + 'static,
-    ) -> Option<Self> {
-        let location = window().location();
-        let scheme = if location.protocol().ok()? == "https:" { "wss" } else { "ws" };
-        let socket = WebSocket::new(&format!("{scheme}://{}/ws", location.host().ok()?)).ok()?;
-        let on_open = Closure::<dyn FnMut()>::new(on_open);
-        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(text) = event.data().as_string() {
-                on_text(text);
-            }
-        });
-        let on_close = Closure::<dyn FnMut()>::new(on_close);
-        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
-        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
-        Some(Socket { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close })
-    }
-
-    fn send(&self, text: &str) {
-        // A closing socket throws; the close that follows makes us send again after the reconnect.
-        self.socket.send_with_str(text).ok();
-    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use shared::catalogue::{Catalogue, FieldError, ParamDeclaration, ParamDomain, Preset, StageDeclaration, Teacher};
 use shared::event::ErrorBody;
 use shared::spec::{Budget, Constraints, ParamValue, RunSpec, Split, StageSpec, SuffixSpec};
+use shared::suffixes::Imported;
 use shared::wire::{ClientMessage, Command, MAX_CLIENT_MESSAGE_BYTES};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -35,6 +36,9 @@ pub struct Draft {
     pub own_suffixes: bool,
     /// The user's own suffixes, one a line.
     pub suffix_lines: String,
+    /// The user's own suffixes where lines cannot hold them: one of them has several lines.
+    #[serde(default)]
+    pub suffix_list: Vec<String>,
     /// Number of train suffixes.
     pub train: String,
     /// Number of validation suffixes.
@@ -44,9 +48,9 @@ pub struct Draft {
     /// The split of each of the user's own suffixes, where the spec gave them; no field of the form.
     #[serde(default)]
     pub suffix_splits: Vec<Split>,
-    /// Least steerability of a suffix, in nats a token; no field of the form.
+    /// Least steerability of a suffix, in nats a token; empty for no bound.
     #[serde(default)]
-    pub min_steerability: Option<f64>,
+    pub least_steerability: String,
     /// Bans the reference's own word tokens.
     pub ban_reference_tokens: bool,
     /// Banned concepts.
@@ -81,6 +85,7 @@ pub struct DraftStage {
 impl Draft {
     /// The form that means a spec.
     pub fn from_spec(spec: &RunSpec) -> Self {
+        let are_lines = spec.suffixes.texts.iter().all(|text| is_line(text));
         Draft {
             preset: spec.preset.clone(),
             model: spec.model.clone(),
@@ -93,12 +98,13 @@ impl Draft {
             early_weight: spec.early_weight.to_string(),
             suffix_set: spec.suffixes.set.clone(),
             own_suffixes: !spec.suffixes.texts.is_empty(),
-            suffix_lines: spec.suffixes.texts.join("\n"),
+            suffix_lines: if are_lines { spec.suffixes.texts.join("\n") } else { String::new() },
+            suffix_list: if are_lines { Vec::new() } else { spec.suffixes.texts.clone() },
             train: spec.suffixes.train.to_string(),
             validation: spec.suffixes.validation.to_string(),
             test: spec.suffixes.test.to_string(),
             suffix_splits: spec.suffixes.splits.clone(),
-            min_steerability: spec.suffixes.min_steerability,
+            least_steerability: optional_text(spec.suffixes.min_steerability),
             ban_reference_tokens: spec.constraints.ban_reference_tokens,
             ban_concepts: spec.constraints.ban_concepts.clone(),
             reference_script_only: spec.constraints.reference_script_only,
@@ -114,9 +120,7 @@ impl Draft {
     /// The spec that the form means, or what is wrong with it, field by field.
     pub fn to_spec(&self, catalogue: &Catalogue) -> Result<RunSpec, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let texts = self.own_texts(&mut errors);
-        // Once a prompt was added or taken out, nobody knows whose split is whose.
-        let splits = if self.suffix_splits.len() == texts.len() { self.suffix_splits.clone() } else { Vec::new() };
+        let suffixes = self.suffixes(&mut errors);
         let spec = RunSpec {
             preset: self.preset.clone(),
             model: self.model.clone(),
@@ -127,15 +131,7 @@ impl Draft {
             max_completion_tokens: whole(&mut errors, "max_completion_tokens", &self.max_completion_tokens),
             early_k: whole(&mut errors, "early_k", &self.early_k),
             early_weight: real(&mut errors, "early_weight", &self.early_weight),
-            suffixes: SuffixSpec {
-                set: self.suffix_set.clone(),
-                train: whole(&mut errors, "suffixes.train", &self.train),
-                validation: whole(&mut errors, "suffixes.validation", &self.validation),
-                test: whole(&mut errors, "suffixes.test", &self.test),
-                texts,
-                splits,
-                min_steerability: self.min_steerability,
-            },
+            suffixes,
             constraints: self.constraints(&mut errors),
             budget: self.budget(&mut errors),
             stages: self.stages.iter().map(|stage| stage.to_spec(catalogue)).collect(),
@@ -143,7 +139,8 @@ impl Draft {
         // A text that is no number stands as 0 in the spec: its own message is the one to read.
         let unreadable: Vec<String> = errors.iter().map(|error| error.field.clone()).collect();
         if let Err(found) = catalogue.validate(&spec) {
-            errors.extend(found.into_iter().filter(|error| !unreadable.contains(&error.field)));
+            let found = found.into_iter().filter(|error| !unreadable.contains(&error.field));
+            errors.extend(found.map(|error| self.with_place(error)));
         }
         if errors.is_empty() {
             errors.extend(too_large(&spec));
@@ -160,9 +157,48 @@ impl Draft {
         self.seed = goal.seed;
         self.own_suffixes = goal.own_suffixes;
         self.suffix_lines = goal.suffix_lines;
+        self.suffix_list = goal.suffix_list;
         self.suffix_splits = goal.suffix_splits;
-        self.min_steerability = goal.min_steerability;
+        self.least_steerability = goal.least_steerability;
+        if self.own_suffixes {
+            (self.train, self.validation, self.test) = (goal.train, goal.validation, goal.test);
+        }
         self.ban_concepts = goal.ban_concepts;
+    }
+
+    /// The suffixes alone, for the table of those that a run would use.
+    pub fn suffixes(&self, errors: &mut Vec<FieldError>) -> SuffixSpec {
+        let texts = self.own_texts(errors);
+        // Once a prompt was added or taken out, nobody knows whose split is whose.
+        let splits = if self.suffix_splits.len() == texts.len() { self.suffix_splits.clone() } else { Vec::new() };
+        let least = self.least_steerability.trim();
+        SuffixSpec {
+            set: self.suffix_set.clone(),
+            train: whole(errors, "suffixes.train", &self.train),
+            validation: whole(errors, "suffixes.validation", &self.validation),
+            test: whole(errors, "suffixes.test", &self.test),
+            texts,
+            splits,
+            min_steerability: (!least.is_empty()).then(|| real(errors, "suffixes.min_steerability", least)),
+        }
+    }
+
+    /// Takes over the suffixes of a file, all of them, dealt to the splits as the file or else the rule for
+    /// files says.
+    pub fn take_suffixes(&mut self, imported: Imported) {
+        let mut suffixes = SuffixSpec::default();
+        imported.put_into(&mut suffixes);
+        self.own_suffixes = true;
+        if suffixes.texts.iter().all(|text| is_line(text)) {
+            self.suffix_lines = suffixes.texts.join("\n");
+            self.suffix_list.clear();
+        } else {
+            self.suffix_list = suffixes.texts;
+        }
+        self.suffix_splits = suffixes.splits;
+        self.train = suffixes.train.to_string();
+        self.validation = suffixes.validation.to_string();
+        self.test = suffixes.test.to_string();
     }
 
     /// The constraints alone, for the live count of banned tokens.
@@ -191,16 +227,37 @@ impl Draft {
         }
     }
 
-    /// The user's own suffixes: one a line, empty lines left out.
-    pub fn own_lines(&self) -> impl Iterator<Item = &str> {
-        self.suffix_lines.lines().map(str::trim).filter(|line| !line.is_empty())
+    /// The user's own suffixes: the list if there is one, else one a line, empty lines left out.
+    fn own(&self) -> Vec<String> {
+        if !self.suffix_list.is_empty() {
+            return self.suffix_list.clone();
+        }
+        self.suffix_lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Says which line or which prompt an error about one of the user's own suffixes means.
+    fn with_place(&self, error: FieldError) -> FieldError {
+        let index = error.field.strip_prefix("suffixes.texts[").and_then(|rest| rest.strip_suffix(']'));
+        let Some(index) = index.and_then(|index| index.parse::<usize>().ok()) else { return error };
+        let place = if self.suffix_list.is_empty() {
+            let lines = self.suffix_lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+            format!("line {}", lines.map(|(line, _)| line + 1).nth(index).unwrap_or(index + 1))
+        } else {
+            format!("prompt {}", index + 1)
+        };
+        FieldError { message: format!("{place}: {}", error.message), ..error }
+    }
+
+    /// How many suffixes of the user's own there are.
+    pub fn own_count(&self) -> usize {
+        self.own().len()
     }
 
     fn own_texts(&self, errors: &mut Vec<FieldError>) -> Vec<String> {
         if !self.own_suffixes {
             return Vec::new();
         }
-        let texts: Vec<String> = self.own_lines().map(str::to_owned).collect();
+        let texts = self.own();
         if texts.is_empty() {
             errors.push(FieldError::new("suffixes.texts", "paste at least one prompt, or use a built-in set"));
         }
@@ -248,6 +305,11 @@ pub fn with_teacher(preset: &Preset, teacher: &Teacher) -> RunSpec {
     spec.teacher.clone_from(&teacher.text);
     spec.constraints.ban_concepts.clone_from(&teacher.concepts);
     spec
+}
+
+/// Whether a field with one suffix a line gives this one back.
+fn is_line(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && !text.contains(['\n', '\r'])
 }
 
 fn optional_text(value: Option<impl ToString>) -> String {
@@ -405,18 +467,53 @@ mod tests {
         let suffixes = SuffixSpec { texts, splits, min_steerability: Some(0.1), ..SuffixSpec::default() };
         let split = RunSpec { suffixes: SuffixSpec { validation: 4, ..suffixes }, ..spec() };
         assert_eq!(Draft::from_spec(&split).to_spec(&catalogue()), Ok(split));
+        // Prompts that a field of lines would take apart.
+        let texts = (0..20).map(|n| format!("prompt {n}\nof two lines")).collect();
+        let long = RunSpec { suffixes: SuffixSpec { texts, ..SuffixSpec::default() }, ..spec() };
+        assert_eq!(Draft::from_spec(&long).to_spec(&catalogue()), Ok(long));
+    }
+
+    #[test]
+    fn the_suffixes_of_a_file_fill_the_form() {
+        let mut draft = Draft::from_spec(&spec());
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        draft.take_suffixes(Imported { texts: texts(&["a", "b", "c"]), splits: Vec::new() });
+        assert!(draft.own_suffixes && draft.suffix_list.is_empty());
+        assert_eq!((draft.suffix_lines.as_str(), draft.train.as_str(), draft.test.as_str()), ("a\nb\nc", "1", "1"));
+        let splits = vec![Split::Test, Split::Train, Split::Test];
+        draft.take_suffixes(Imported { texts: texts(&["a\nb", "c", "d"]), splits: splits.clone() });
+        let suffixes = draft.to_spec(&catalogue()).unwrap().suffixes;
+        assert_eq!((suffixes.texts, suffixes.splits), (texts(&["a\nb", "c", "d"]), splits));
+        assert_eq!((suffixes.train, suffixes.validation, suffixes.test), (1, 0, 2));
+        assert_eq!(draft.suffix_lines, "a\nb\nc", "what was typed is still there");
+        // Another method leaves the prompts and their numbers alone.
+        let preset = Preset { name: "p".to_owned(), title: String::new(), help: String::new(), spec: spec() };
+        draft.adopt(&preset);
+        assert_eq!((draft.own_count(), draft.test.as_str()), (3, "2"));
+    }
+
+    #[test]
+    fn a_draft_of_an_earlier_version_is_read() {
+        let mut kept = serde_json::to_value(Draft::from_spec(&spec())).unwrap();
+        let fields = kept.as_object_mut().unwrap();
+        fields.remove("suffix_list");
+        fields.remove("least_steerability");
+        fields.insert("min_steerability".to_owned(), serde_json::Value::Null);
+        assert_eq!(serde_json::from_value::<Draft>(kept).unwrap(), Draft::from_spec(&spec()));
     }
 
     #[test]
     fn each_wrong_field_is_named_once() {
         type Row = (fn(&mut Draft), &'static str, &'static str);
-        let rows: [Row; 11] = [
+        let rows: [Row; 13] = [
             (|d| d.seed = "-1".into(), "seed", "whole number"),
             (|d| d.prefix_tokens = "six".into(), "prefix_tokens", "found \"six\""),
             (|d| d.prefix_tokens = "0".into(), "prefix_tokens", "1 to 64"),
             (|d| d.early_weight = "NaN".into(), "early_weight", "found NaN"),
             (|d| d.budget_evaluations = "0".into(), "budget.evaluations", "1 or more"),
             (|d| d.budget_seconds = "soon".into(), "budget.seconds", "found \"soon\""),
+            (|d| d.least_steerability = "much".into(), "suffixes.min_steerability", "found \"much\""),
+            (|d| d.least_steerability = "-1".into(), "suffixes.min_steerability", "0 to 100"),
             (|d| d.teacher = " ".into(), "teacher", "empty"),
             (|d| d.model = "gpt".into(), "model", "gpt"),
             (|d| d.train = "900".into(), "suffixes.train", "20 suffixes"),
@@ -444,6 +541,11 @@ mod tests {
         assert_eq!(draft.to_spec(&catalogue()).unwrap().suffixes.texts, ["one", "two", "three"]);
         let empty = errors(|draft| draft.own_suffixes = true);
         assert_eq!(empty[0].0, "suffixes.texts");
+        let twice = errors(|draft| {
+            draft.own_suffixes = true;
+            draft.suffix_lines = "one\n\ntwo\n one".to_owned();
+        });
+        assert!(twice[0].1.starts_with("line 4: the suffix stands there twice"), "{twice:?}");
     }
 
     #[test]

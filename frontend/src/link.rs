@@ -288,6 +288,7 @@ mod tests {
             protocol: PROTOCOL,
             version: "0.1.0".to_owned(),
             token: token.map(str::to_owned),
+            device: None,
             catalogue: Box::default(),
             runs: vec![run("r")],
         }

@@ -4,6 +4,8 @@
 //! them to the shared `RunState` and tells the page at most ten times a second to look again. Reload,
 //! reconnect and a second browser are the same replay. `TESTIDS.md` lists the handles for tests.
 
+mod attach;
+mod attachment;
 mod backoff;
 mod charts;
 mod clock;
@@ -18,11 +20,14 @@ mod format;
 mod glyphs;
 mod link;
 mod pages;
+mod past_runs;
 mod player;
+mod probe;
 mod query_string;
 mod run;
 mod run_query;
 mod shortcuts;
+mod socket;
 mod storage;
 mod throttle;
 mod tokenizer;

@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 use shared::event::{ErrorBody, TokenPiece};
-use shared::nontriviality::Verdict;
-use shared::spec::Constraints;
+use shared::nontriviality::{Rule, Verdict};
+use shared::spec::{Constraints, Split};
 
 /// A question, with the number that its answer will carry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct Asked {
     pub question: Question,
 }
 
-/// What the page asks. All but the first need the model's tokenizer to be loaded.
+/// What the page asks. Unless it says otherwise, a question needs the model's tokenizer to be loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
@@ -26,6 +26,8 @@ pub enum Question {
     Load {
         /// Name of the model.
         model: String,
+        /// Where the worker is: its origin, empty for the one that served the page.
+        origin: String,
         /// What lets the page in: web workers see none of the page's storage.
         token: String,
     },
@@ -48,6 +50,13 @@ pub enum Question {
         separator: String,
         /// The suffixes of the round trip.
         suffixes: Vec<String>,
+    },
+    /// Read the suffixes of a file; answered by [`Answer::Imported`]. Needs no tokenizer.
+    Import {
+        /// Name of the file.
+        name: String,
+        /// What it holds.
+        content: String,
     },
     /// Count the tokens that the rules ban; answered by [`Answer::Banned`].
     CountBanned {
@@ -85,6 +94,13 @@ pub enum Answer {
         /// The verdict.
         verdict: Verdict,
     },
+    /// The suffixes of the file.
+    Imported {
+        /// At least two different prompts.
+        texts: Vec<String>,
+        /// The split of each; empty where the file gives none.
+        splits: Vec<Split>,
+    },
     /// What the rules ban.
     Banned(Banned),
 }
@@ -96,10 +112,27 @@ pub struct Banned {
     pub count: usize,
     /// Tokens in all.
     pub vocabulary: usize,
+    /// How many of them each rule bans; a token counts for the first rule that it breaks.
+    pub by_rule: Vec<(Rule, usize)>,
     /// Tokens that are banned for what they say, not for what they are.
     pub for_words: usize,
-    /// The texts of the first of those.
-    pub named: Vec<String>,
+    /// The first of those.
+    pub named: Vec<TokenPiece>,
+    /// The banned concepts, in the order of the constraints.
+    pub concepts: Vec<BannedConcept>,
+    /// The tokens of the reference, in order, and whether a prefix may not have them.
+    pub reference: Vec<(TokenPiece, bool)>,
+}
+
+/// A banned concept as the model reads it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BannedConcept {
+    /// As the user wrote it.
+    pub text: String,
+    /// Tokens that spell it on their own and are banned for that.
+    pub tokens: usize,
+    /// The tokens of its common spellings: as it stands, behind a space, with a capital.
+    pub spellings: Vec<Vec<TokenPiece>>,
 }
 
 /// What the tokeniser says.

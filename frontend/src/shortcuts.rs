@@ -31,6 +31,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
     Shortcut { keys: &["g", "r"], title: "Sessions", act: Act::Go("/sessions") },
     Shortcut { keys: &["g", "c"], title: "Compare", act: Act::Go("/compare") },
     Shortcut { keys: &["g", "d"], title: "Recorded run", act: Act::Go("/demo") },
+    Shortcut { keys: &["g", "a"], title: "Attach to another worker", act: Act::Go("/attach") },
 ];
 
 /// How long the second key of a shortcut may take, in milliseconds.

@@ -2,6 +2,8 @@
 
 /// The worker's token.
 pub const TOKEN: &str = "steerage.token";
+/// Another worker that the page is attached to, and its token.
+pub const ATTACHED: &str = "steerage.attached";
 /// The form of a new run.
 pub const DRAFT: &str = "steerage.draft";
 

@@ -137,6 +137,9 @@ pub enum ServerMessage {
         /// The token, where the client came with a code.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
+        /// Where its runs compute, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<DeviceCard>,
         /// What the worker can do.
         catalogue: Box<Catalogue>,
         /// All runs, newest first.
@@ -178,6 +181,16 @@ pub enum ServerMessage {
         /// What.
         error: ErrorBody,
     },
+}
+
+/// Where a worker's runs compute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceCard {
+    /// The device: `cpu`, `cuda:N` or `metal`.
+    pub name: String,
+    /// Why it did not answer when the worker started; runs would fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// What came of a command.

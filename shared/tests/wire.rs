@@ -17,7 +17,7 @@ use shared::catalogue::{
     Catalogue, ModelEntry, ParamDeclaration, ParamDomain, Preset, StageDeclaration, Suffix, SuffixSet, Teacher,
 };
 use shared::spec::Split;
-use shared::wire::{ClientMessage, Command, Credential, Outcome, RunPhase, RunSummary, ServerMessage};
+use shared::wire::{ClientMessage, Command, Credential, DeviceCard, Outcome, RunPhase, RunSummary, ServerMessage};
 use std::fmt::Debug;
 
 fn survives_json<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) -> Result<(), TestCaseError> {
@@ -133,11 +133,12 @@ fn server_variant(message: &ServerMessage) -> usize {
 fn server_messages() -> Vec<BoxedStrategy<ServerMessage>> {
     let stamped = log().prop_filter_map("empty", |log| log.into_iter().next());
     vec![
-        (any::<u32>(), text(), option::of(text()), catalogue(), vec(run_summary(), 0..3))
-            .prop_map(|(protocol, version, token, catalogue, runs)| ServerMessage::Welcome {
+        (any::<u32>(), text(), option::of(text()), option::of(device()), catalogue(), vec(run_summary(), 0..3))
+            .prop_map(|(protocol, version, token, device, catalogue, runs)| ServerMessage::Welcome {
                 protocol,
                 version,
                 token,
+                device,
                 catalogue: Box::new(catalogue),
                 runs,
             })
@@ -154,6 +155,10 @@ fn server_messages() -> Vec<BoxedStrategy<ServerMessage>> {
         error().prop_map(|error| ServerMessage::Error { error }).boxed(),
         text().prop_map(|run| ServerMessage::RunDeleted { run }).boxed(),
     ]
+}
+
+fn device() -> impl Strategy<Value = DeviceCard> {
+    (text(), option::of(text())).prop_map(|(name, problem)| DeviceCard { name, problem })
 }
 
 fn run_summary() -> impl Strategy<Value = RunSummary> {

@@ -64,6 +64,8 @@ async fn stream(events_a_sec: usize) -> Result<Frames> {
         cache_dir: models.cache_dir().to_owned(),
         job_command: vec![exe.into(), "job".into(), events_a_sec.to_string().into()],
         job_env: Vec::new(),
+        allowed_origins: Vec::new(),
+        device: None,
         catalogue: Box::new(move || worker::catalogue::catalogue(&models)),
         tokenizer: Box::new(|_| Err(shared::event::ErrorBody::new("no_tokenizer", "not in this benchmark"))),
         on_ready: Box::new(|ready| drop(ready_tx.send(ready))),

@@ -13,11 +13,12 @@ const SEARCH: Duration = Duration::from_secs(20 * 60);
 const README: Viewport = Viewport { width: 1100, height: 860 };
 
 /// Every page: its name in the file, its address, and what is there once it can be seen.
-const PAGES: [(&str, &str, &str); 5] = [
+const PAGES: [(&str, &str, &str); 6] = [
     ("start", "/", "start-example"),
     ("new-run", "/new", "start-run"),
     ("sessions", "/sessions", "session-list"),
     ("compare", "/compare", "compare-grid"),
+    ("attach", "/attach", "serve-command"),
     ("recorded-run", "/demo?at=60", "stepper"),
 ];
 

@@ -33,9 +33,15 @@ impl Worker {
 
     /// The same on a port of one's choice.
     pub fn start_on(data_dir: &Path, port: u16) -> Result<Worker> {
+        Worker::start_with(data_dir, port, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(data_dir: &Path, port: u16, options: &[&str]) -> Result<Worker> {
         let mut child = Command::new(program()?)
             .args(["serve", "--port", &port.to_string(), "--data-dir"])
             .arg(data_dir)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -13,6 +13,9 @@ use tokio::time::timeout;
 /// How long anything may take that should happen at once; generous, for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A page that the fake worker lets in although it is none of its own.
+pub const ALLOWED_ORIGIN: &str = "http://127.0.0.1:7001";
+
 /// A running server. Dropped, it is killed.
 pub struct FakeWorker {
     child: Child,

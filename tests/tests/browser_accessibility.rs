@@ -32,6 +32,11 @@ async fn the_pages_of_a_worker_are_accessible() -> Result<()> {
         page.see("compare-empty").await?;
         check(&page, "nothing to compare").await?;
 
+        page.driver.goto(worker.page("/attach")).await?;
+        page.click("attach-check").await?;
+        page.see("check-address").await?;
+        check(&page, "attaching, with a failed check").await?;
+
         page.driver.goto(worker.page("/nowhere")).await?;
         page.see("not-found").await?;
         check(&page, "an address that does not exist").await

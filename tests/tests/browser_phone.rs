@@ -19,6 +19,11 @@ async fn no_page_scrolls_sideways_at_360_pixels() -> Result<()> {
         page.see_text("nontriviality-verdict", "ontrivial", SOON).await?;
         fits(&page, "the start page").await?;
 
+        page.driver.goto(worker.page("/attach")).await?;
+        page.fill("field-host", "somebody-with-a-long-name@a-machine-with-a-long-name.lab.example").await?;
+        page.see("ssh-command").await?;
+        fits(&page, "attaching").await?;
+
         small_run::fill_in(&page).await?;
         fits(&page, "the form").await?;
         page.click("start-run").await?;

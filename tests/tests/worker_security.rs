@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use steerage_tests::client::{Client, Incoming};
-use steerage_tests::worker::{FakeWorker, PATIENCE};
+use steerage_tests::worker::{ALLOWED_ORIGIN, FakeWorker, PATIENCE};
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -59,6 +59,67 @@ async fn only_our_own_pages_open_sockets() -> Result<()> {
     for name in ["127.0.0.1", "localhost", "[::1]"] {
         let origin = format!("http://{name}:{port}");
         assert!(Client::open_with(&worker, &[("origin", &origin)]).await?.is_ok(), "{origin}");
+    }
+    Ok(())
+}
+
+/// A page of this machine that nobody allowed.
+const OTHER_ORIGIN: &str = "http://127.0.0.1:7002";
+
+#[tokio::test]
+async fn a_page_that_the_owner_allowed_attaches_with_the_token_and_no_other_does() -> Result<()> {
+    let (_scratch, worker) = worker().await?;
+    let mut client = Client::open_with(&worker, &[("origin", ALLOWED_ORIGIN)]).await?.ok().context("refused")?;
+    client.hello(wrong_token()).await?;
+    assert_eq!(client.refusal().await?, ("unauthorised".to_owned(), 4401));
+    assert_eq!(Client::open_with(&worker, &[("origin", OTHER_ORIGIN)]).await?.err(), Some(403));
+
+    let preflight = |origin: &str, path: &str| {
+        worker.http(&format!(
+            "OPTIONS {path} HTTP/1.1\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: GET\r\n\
+             Access-Control-Request-Headers: authorization\r\n"
+        ))
+    };
+    let tokenizer = "/api/models/fake/tokenizer";
+    let granted = preflight(ALLOWED_ORIGIN, tokenizer)?;
+    assert_eq!((granted.status, granted.header("access-control-allow-origin")), (204, Some(ALLOWED_ORIGIN)));
+    assert_eq!(granted.header("access-control-allow-headers"), Some("authorization"));
+    assert_eq!(granted.header("access-control-allow-methods"), Some("GET"));
+    for (origin, path) in [(OTHER_ORIGIN, tokenizer), ("http://evil.example", tokenizer), (ALLOWED_ORIGIN, "/")] {
+        let refused = preflight(origin, path)?;
+        assert_eq!((refused.status, refused.header("access-control-allow-origin")), (405, None), "{origin} {path}");
+    }
+    let get = |origin: &str, token: &str| {
+        worker.http(&format!("GET {tokenizer} HTTP/1.1\r\nOrigin: {origin}\r\nAuthorization: Bearer {token}\r\n"))
+    };
+    let token = worker.token()?;
+    let read = get(ALLOWED_ORIGIN, &token)?;
+    assert_eq!((read.status, read.header("access-control-allow-origin")), (200, Some(ALLOWED_ORIGIN)));
+    assert_eq!(get(OTHER_ORIGIN, &token)?.header("access-control-allow-origin"), None);
+    assert_eq!(get(ALLOWED_ORIGIN, &"0".repeat(64))?.status, 401);
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_of_this_machine_learn_what_keeps_them_out_and_others_learn_nothing() -> Result<()> {
+    let (_scratch, worker) = worker().await?;
+    let ask = |origin: &str, host: &str| {
+        worker.http(&format!("GET /api/health HTTP/1.1\r\nOrigin: {origin}\r\nHost: {host}\r\n"))
+    };
+    let host = worker.address.to_string();
+    for (origin, allowed) in [(ALLOWED_ORIGIN, true), (OTHER_ORIGIN, false), (&format!("http://{host}"), true)] {
+        let answer = ask(origin, &host)?;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(origin)));
+        let health: serde_json::Value = serde_json::from_slice(&answer.body)?;
+        assert_eq!(health["origin_allowed"], allowed, "{origin}");
+        // As at the end of a tunnel that does not keep the port.
+        let answer = ask(origin, "127.0.0.1:1")?;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (421, Some(origin)));
+    }
+    for host in [&*host, "127.0.0.1:1"] {
+        for origin in ["http://evil.example", "null", "http://127.0.0.1.evil.example"] {
+            assert_eq!(ask(origin, host)?.header("access-control-allow-origin"), None, "{origin} at {host}");
+        }
     }
     Ok(())
 }
@@ -185,7 +246,8 @@ async fn every_answer_carries_the_headers() -> Result<()> {
         for (name, value) in [
             (
                 "content-security-policy",
-                "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; \
+                "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self' \
+                 http://127.0.0.1:* http://localhost:* ws://127.0.0.1:* ws://localhost:*; \
                  img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             ),
             ("x-content-type-options", "nosniff"),

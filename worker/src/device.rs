@@ -3,6 +3,7 @@
 use crate::memory;
 use candle_core::Device;
 use shared::event::ErrorBody;
+use shared::wire::DeviceCard;
 use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
@@ -132,6 +133,18 @@ impl DeviceChoice {
             Err(_) => Err(unavailable("no driver was found".to_owned())),
         }
     }
+
+    /// What a worker says of it. The device is opened to see whether it answers, and let go.
+    pub fn card(self) -> DeviceCard {
+        let opened = self.open();
+        let name = match (&opened, self) {
+            (Ok(Device::Cpu), _) => DeviceChoice::Cpu,
+            (Ok(Device::Cuda(_)), DeviceChoice::Auto) => DeviceChoice::Cuda(0),
+            (Ok(Device::Metal(_)), DeviceChoice::Auto) => DeviceChoice::Metal,
+            (Ok(_) | Err(_), asked) => asked,
+        };
+        DeviceCard { name: name.to_string(), problem: opened.err().map(|error| error.to_string()) }
+    }
 }
 
 /// Runs what may panic where no driver is, without the report that a panic prints: it is no bug, and with
@@ -166,5 +179,7 @@ mod tests {
         assert!(matches!(DeviceChoice::Auto.open(), Ok(Device::Cpu)));
         let error = DeviceChoice::Cuda(0).open().unwrap_err().to_string();
         assert_eq!(error, "cuda:0 needs a program built with --features cuda; docs/gpu.md says how");
+        assert_eq!(DeviceChoice::Auto.card(), DeviceCard { name: "cpu".to_owned(), problem: None });
+        assert_eq!(DeviceChoice::Cuda(0).card(), DeviceCard { name: "cuda:0".to_owned(), problem: Some(error) });
     }
 }

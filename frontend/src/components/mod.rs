@@ -1,5 +1,6 @@
 //! Parts that pages are made of, one file each.
 
+mod attached;
 mod completions;
 mod controls;
 mod copy;
@@ -20,6 +21,7 @@ mod token_row;
 mod tokeniser;
 mod verdict;
 
+pub use attached::AttachedBar;
 pub use completions::Completions;
 pub use controls::Controls;
 pub use copy::CopyButton;

@@ -14,7 +14,7 @@ pub fn Pill() -> impl IntoView {
     let clock = Clock::get();
     let pathname = use_location().pathname;
     let word = Memo::new(move |_| match connection.standing.get() {
-        Standing::SignedOut if crate::pages::needs_no_worker(&pathname.get()) => ("Demo", "off"),
+        Standing::SignedOut if crate::pages::replays(&pathname.get()) => ("Demo", "off"),
         Standing::SignedOut => ("Signed out", "off"),
         Standing::Connecting => ("Connecting", "busy"),
         Standing::CatchingUp => ("Catching up", "busy"),

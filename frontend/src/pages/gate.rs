@@ -1,5 +1,6 @@
 //! What stands in front of every page until the worker has welcomed us.
 
+use crate::attachment;
 use crate::connection::Connection;
 use crate::link::Standing;
 use leptos::prelude::*;
@@ -46,12 +47,14 @@ fn Waiting() -> impl IntoView {
             <Show when=offline fallback=|| view! { <h1>"Connecting to the worker"</h1> <progress></progress> }>
                 <h1>"The worker does not answer"</h1>
                 <p>
-                    "The page loaded, but no connection to the worker at this address comes about. "
+                    "The page loaded, but no connection to the worker at "
+                    {attachment::origin().unwrap_or("this address".to_owned())} " comes about. "
                     "Check that " <code>"steerage serve"</code> " still runs; the page keeps trying."
                 </p>
                 <p class="actions">
                     <button type="button" on:click=move |_| connection.retry_now()>"Try now"</button>
                     <A href="/demo" attr:class="button">"Watch a recorded run"</A>
+                    <A href="/attach" attr:class="button">"Attach to another worker"</A>
                 </p>
             </Show>
         </section>
@@ -65,8 +68,10 @@ fn SignIn(refused: bool) -> impl IntoView {
     let token = RwSignal::new(String::new());
     // A folder on a static host has the page, but no worker to sign in to.
     let has_worker = RwSignal::new(true);
+    let attached = attachment::origin();
+    let is_attached = attached.is_some();
     leptos::task::spawn_local(async move {
-        if !matches!(crate::fetch::text("/api/health").await, Ok(text) if text.contains("protocol")) {
+        if !is_attached && !matches!(crate::fetch::text("/api/health").await, Ok(text) if text.contains("protocol")) {
             has_worker.try_set(false);
         }
     });
@@ -93,6 +98,7 @@ fn SignIn(refused: bool) -> impl IntoView {
                     "Searches run in a worker on your own machine: " <code>"cargo xtask run"</code>
                     " in Steerage's source builds and starts one, and prints the address to open."
                 </p>
+                <p><A href="/attach" attr:class="button" attr:data-testid="open-attach">"Attach to a worker"</A></p>
             </section>
         </Show>
         <section class="panel notice-page" data-testid="sign-in" hidden=move || !has_worker.get()>
@@ -107,7 +113,10 @@ fn SignIn(refused: bool) -> impl IntoView {
                 "Open the address that " <code>"steerage serve"</code> " printed when it started. It looks like "
                 <code>"http://127.0.0.1:7468/#code=…"</code> " and signs this browser in."
             </p>
-            <p>"Or paste the worker's token. It is kept in this browser and sent to this address only."</p>
+            <p>
+                "Or paste the worker's token. It is kept in this browser and sent to "
+                {attached.map_or("this address".to_owned(), |origin| origin)} " only."
+            </p>
             <form on:submit=submit>
                 <label for="token">"Token"</label>
                 <div class="input-row">
@@ -123,6 +132,9 @@ fn SignIn(refused: bool) -> impl IntoView {
                     <button type="submit" class="primary" data-testid="token-submit">"Connect"</button>
                 </div>
             </form>
+            <p class="muted">
+                "Does the search run on another machine? " <A href="/attach">"Attach to its worker"</A> "."
+            </p>
         </section>
     }
 }

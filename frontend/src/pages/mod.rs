@@ -1,5 +1,6 @@
 //! The pages and their addresses. A page is one file and one line here.
 
+mod attach;
 mod compare;
 mod demo;
 mod gate;
@@ -10,7 +11,7 @@ mod sessions;
 mod start;
 
 use crate::clock::Clock;
-use crate::components::{Keyboard, NoticeBar, Pill};
+use crate::components::{AttachedBar, Keyboard, NoticeBar, Pill};
 use crate::connection::Connection;
 use crate::tokenizer::Tokenizers;
 use leptos::prelude::*;
@@ -39,6 +40,7 @@ pub fn App() -> impl IntoView {
                 </nav>
                 <Pill/>
             </header>
+            <AttachedBar/>
             <NoticeBar/>
             <Keyboard/>
             <main id="main" tabindex="-1">
@@ -50,6 +52,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/sessions") view=sessions::Sessions/>
                         <Route path=path!("/compare") view=compare::Compare/>
                         <Route path=path!("/demo") view=demo::Demo/>
+                        <Route path=path!("/attach") view=attach::Attach/>
                     </Routes>
                 </gate::Gate>
             </main>
@@ -57,7 +60,8 @@ pub fn App() -> impl IntoView {
                 <p>
                     "Steerage " {env!("CARGO_PKG_VERSION")}
                     {move || connection.worker_version.get().map(|version| format!(" · worker {version}"))}
-                    " · press " <kbd>"?"</kbd> " for the keyboard"
+                    " · press " <kbd>"?"</kbd> " for the keyboard · "
+                    <A href="/attach">"attach to another worker"</A>
                 </p>
             </footer>
         </Router>
@@ -66,6 +70,11 @@ pub fn App() -> impl IntoView {
 
 /// Whether the page at a path shows something without a worker.
 pub fn needs_no_worker(pathname: &str) -> bool {
+    replays(pathname) || pathname.trim_end_matches('/') == "/attach"
+}
+
+/// Whether the page at a path replays a recording.
+pub fn replays(pathname: &str) -> bool {
     pathname.trim_end_matches('/') == "/demo"
 }
 

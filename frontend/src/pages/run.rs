@@ -269,7 +269,7 @@ fn Actions(id: String, feed: RunFeed) -> impl IntoView {
                 </button>
             </Show>
             <button type="button" data-testid="vary" title="Opens the form with this run's settings" on:click=vary>
-                "Vary"
+                "Duplicate and edit"
             </button>
             {move || reasons().collect_view()}
         </div>

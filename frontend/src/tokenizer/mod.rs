@@ -7,7 +7,7 @@ mod exchange;
 mod latest;
 mod thread;
 
-use crate::storage;
+use crate::attachment;
 use exchange::{Exchange, Heard};
 use latest::{Latest, Next};
 use leptos::prelude::*;
@@ -83,8 +83,8 @@ impl Tokenizers {
         }
         let (by_model, model) = (self.by_model, model.to_owned());
         by_model.update(|by_model| drop(by_model.insert(model.clone(), Loaded::Loading)));
-        let token = storage::get(storage::TOKEN).unwrap_or_default();
-        self.ask(Question::Load { model: model.clone(), token }, move |outcome| {
+        let (origin, token) = (attachment::origin().unwrap_or_default(), attachment::token().unwrap_or_default());
+        self.ask(Question::Load { model: model.clone(), origin, token }, move |outcome| {
             let loaded = outcome.map_or_else(Loaded::Failed, |_| Loaded::Ready);
             by_model.update(|by_model| drop(by_model.insert(model, loaded)));
         });
@@ -126,7 +126,8 @@ impl Tokenizers {
         });
     }
 
-    fn ask(self, question: Question, on_outcome: impl FnOnce(Result<Answer, ErrorBody>) + 'static) {
+    /// Asks once.
+    pub fn ask(self, question: Question, on_outcome: impl FnOnce(Result<Answer, ErrorBody>) + 'static) {
         let started = self.inner.try_update_value(|inner| {
             let due = inner.exchange.ask(question, Box::new(on_outcome));
             if inner.thread.is_none() {

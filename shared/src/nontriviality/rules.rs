@@ -98,6 +98,11 @@ impl Rules {
         self.banned_by.get(id as usize).copied().unwrap_or(Some(Rule::TokenClasses))
     }
 
+    /// Which banned concept a token spells on its own, by its place in the constraints.
+    pub fn concept_of(&self, vocabulary: &Vocabulary, id: u32) -> Option<usize> {
+        self.concepts.first_in(&Candidate::new(vocabulary, &[id]).text)
+    }
+
     /// The first rule, [`Rule::RoundTrip`] aside, that a whole candidate breaks.
     pub fn violation(&self, vocabulary: &Vocabulary, ids: &[u32]) -> Option<Finding> {
         let candidate = Candidate::new(vocabulary, ids);

@@ -35,6 +35,8 @@ fn run_server(data_dir: PathBuf) -> Result<()> {
         data_dir,
         job_command: Vec::new(),
         job_env: Vec::new(),
+        allowed_origins: vec![steerage_tests::worker::ALLOWED_ORIGIN.parse()?],
+        device: None,
         catalogue: Box::new(script::catalogue),
         tokenizer: Box::new(tokenizer),
         on_ready: Box::new(|ready| {

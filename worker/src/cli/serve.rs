@@ -5,9 +5,10 @@ use crate::catalogue::catalogue;
 use crate::checkpoint::Checkpoint;
 use crate::device::Machine;
 use crate::models::ModelStore;
-use crate::server::{self, ServeError, ServeOptions};
+use crate::server::{self, Origin, ServeError, ServeOptions};
 use clap::Args;
 use shared::event::ErrorBody;
+use shared::wire::DeviceCard;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use tokio::net::TcpListener;
@@ -24,21 +25,27 @@ pub struct ServeArgs {
     /// Where runs and the token are kept [default: steerage in the user's data folder].
     #[arg(long, value_name = "DIR", env = "STEERAGE_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// Lets pages of another origin attach, as those of another worker at http://127.0.0.1:7468; may be
+    /// repeated. They need the token too.
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allowed_origins: Vec<Origin>,
 }
 
 pub fn serve(args: ServeArgs, machine: Machine) -> Result<(), CliError> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("steerage=info,worker=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Looked at before there are threads: see DeviceChoice::open.
+    let device = machine.device.card();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| CliError::failed(format!("the server cannot start: {error}")))?;
-    runtime.block_on(listen(args, machine))
+    runtime.block_on(listen(args, machine, device))
 }
 
-async fn listen(args: ServeArgs, machine: Machine) -> Result<(), CliError> {
+async fn listen(args: ServeArgs, machine: Machine, device: DeviceCard) -> Result<(), CliError> {
     let data_dir = match args.data_dir {
         Some(directory) => directory,
         None => default_data_dir()?,
@@ -56,6 +63,8 @@ async fn listen(args: ServeArgs, machine: Machine) -> Result<(), CliError> {
         cache_dir,
         job_command: Vec::new(),
         job_env: machine.env(),
+        allowed_origins: args.allowed_origins,
+        device: Some(device),
         catalogue: Box::new(move || catalogue(&for_catalogue)),
         tokenizer: Box::new(move |name| {
             let bundle = Checkpoint::find(name, &for_tokenizer).and_then(|checkpoint| checkpoint.tokenizer());

@@ -1,14 +1,17 @@
 //! What every request must pass and every response carries.
 
 use super::negotiate::error_response;
+use super::origin::Origin;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use shared::event::ErrorBody;
 
-/// Scripts and WebAssembly of our own, nothing inline, nothing from elsewhere, no framing.
+/// Scripts and WebAssembly of our own, nothing inline, nothing from elsewhere, no framing. Connections stay on
+/// this machine: to this worker, and to the ports at which others end in an SSH tunnel.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     connect-src 'self' http://127.0.0.1:* http://localhost:* ws://127.0.0.1:* ws://localhost:*; \
+     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
@@ -18,23 +21,25 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// The names under which the worker may be reached.
+/// The names under which the worker may be reached, and the pages that may talk to it.
 pub(super) struct Allowed {
     hosts: Vec<String>,
     port: u16,
+    /// Of pages that are not ours.
+    origins: Vec<Origin>,
 }
 
 impl Allowed {
     /// The loopback names with a port. A name that points here by someone else's doing (DNS
-    /// rebinding) is none of them.
-    pub(super) fn at_port(port: u16) -> Self {
+    /// rebinding) is none of them. Besides our own pages, those of `origins` may talk.
+    pub(super) fn at_port(port: u16, origins: Vec<Origin>) -> Self {
         let names = ["127.0.0.1", "localhost", "[::1]"];
         let mut hosts: Vec<String> = names.iter().map(|name| format!("{name}:{port}")).collect();
         if port == 80 {
             // Browsers leave out the default port.
             hosts.extend(names.map(str::to_owned));
         }
-        Allowed { hosts, port }
+        Allowed { hosts, port, origins }
     }
 
     /// Refuses a request that names another host.
@@ -57,12 +62,14 @@ impl Allowed {
         Err(Box::new(error_response(StatusCode::MISDIRECTED_REQUEST, &error)))
     }
 
-    /// Whether the request comes from a page of ours; nothing where it names no origin at all.
-    pub(super) fn is_own_origin(&self, headers: &HeaderMap) -> Option<bool> {
-        let mut origins = headers.get_all(header::ORIGIN).iter();
-        let origin = origins.next()?;
-        let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
-        Some(origins.next().is_none() && host.is_some_and(|host| self.hosts.iter().any(|ours| ours == host)))
+    /// Whether the request comes from a page of ours, or one that the owner allowed; nothing where it names
+    /// no origin at all.
+    pub(super) fn origin_is_allowed(&self, headers: &HeaderMap) -> Option<bool> {
+        let mut named = headers.get_all(header::ORIGIN).iter();
+        let origin = named.next()?.to_str().unwrap_or_default();
+        let is_own = origin.strip_prefix("http://").is_some_and(|host| self.hosts.iter().any(|ours| ours == host));
+        let is_allowed = is_own || self.origins.iter().any(|allowed| allowed.is(origin));
+        Some(named.next().is_none() && is_allowed)
     }
 
     fn is_host(&self, host: &str) -> bool {
@@ -83,7 +90,7 @@ mod tests {
 
     #[test]
     fn only_loopback_names_with_our_port_are_hosts() {
-        let allowed = Allowed::at_port(7468);
+        let allowed = Allowed::at_port(7468, Vec::new());
         let check = |hosts: &[&str], uri: &str| {
             let mut request = Request::builder().uri(uri);
             for host in hosts {
@@ -106,19 +113,26 @@ mod tests {
 
     #[test]
     fn origins_are_compared_exactly() {
-        let allowed = Allowed::at_port(7468);
+        let allowed = Allowed::at_port(7468, vec!["http://127.0.0.1:7000".parse().unwrap()]);
         let check = |origins: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for origin in origins {
                 headers.append(header::ORIGIN, HeaderValue::from_static(origin));
             }
-            allowed.is_own_origin(&headers)
+            allowed.origin_is_allowed(&headers)
         };
         assert_eq!(check(&[]), None);
         assert_eq!(check(&["http://localhost:7468"]), Some(true));
-        for bad in
-            ["null", "https://localhost:7468", "http://localhost:7469", "http://localhost:7468/", "localhost:7468"]
-        {
+        assert_eq!(check(&["http://127.0.0.1:7000"]), Some(true), "the owner allowed it");
+        for bad in [
+            "null",
+            "https://localhost:7468",
+            "http://localhost:7469",
+            "http://localhost:7468/",
+            "localhost:7468",
+            "http://localhost:7000",
+            "http://127.0.0.1:70001",
+        ] {
             assert_eq!(check(&[bad]), Some(false), "{bad}");
         }
         assert_eq!(check(&["http://localhost:7468", "http://evil.example"]), Some(false));

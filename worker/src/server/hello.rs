@@ -65,7 +65,8 @@ pub(super) async fn exchange(peer: &mut Peer, state: &State, source: IpAddr) -> 
     let catalogue = Box::new(state.sessions.catalogue().await);
     let (runs, revision) = state.store.board(|board| (board.runs(), board.revision()));
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    peer.send(&ServerMessage::Welcome { protocol: PROTOCOL, version, token: admitted.token, catalogue, runs }).await?;
+    let (token, device) = (admitted.token, state.device.clone());
+    peer.send(&ServerMessage::Welcome { protocol: PROTOCOL, version, token, device, catalogue, runs }).await?;
     Ok(revision)
 }
 

@@ -5,11 +5,13 @@
 mod assets;
 mod auth;
 mod connections;
+mod cors;
 mod guard;
 mod hello;
 pub mod limits;
 mod message;
 mod negotiate;
+mod origin;
 mod peer;
 mod routes;
 mod socket;
@@ -19,9 +21,11 @@ use crate::sessions::{Executor, JobCommand, Sessions};
 use crate::store::{DataDirectory, Store, StoreError};
 use auth::Gate;
 use guard::Allowed;
+pub use origin::{BadOrigin, Origin};
 use shared::catalogue::Catalogue;
 use shared::event::ErrorBody;
 use shared::tokens::TokenizerBundle;
+use shared::wire::DeviceCard;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,6 +48,10 @@ pub struct ServeOptions {
     pub job_command: Vec<OsString>,
     /// Environment variables of a job, on top of the worker's own.
     pub job_env: Vec<(OsString, OsString)>,
+    /// Pages of other origins that may talk to this worker.
+    pub allowed_origins: Vec<Origin>,
+    /// Where jobs compute; nothing where that is not known.
+    pub device: Option<DeviceCard>,
     /// Tells what the worker can do; called on a thread that may block.
     pub catalogue: Box<dyn Fn() -> Catalogue + Send + Sync>,
     /// Tells the tokenizer of a model; called on a thread that may block.
@@ -93,6 +101,7 @@ struct State {
     sessions: Sessions,
     gate: Gate,
     allowed: Allowed,
+    device: Option<DeviceCard>,
     tokenizers: Tokenizers,
     assets: assets::Assets,
     /// One permit a socket.
@@ -126,7 +135,8 @@ pub async fn serve(
         sessions: Sessions::new(store.clone(), Arc::from(options.catalogue)),
         store: store.clone(),
         gate,
-        allowed: Allowed::at_port(address.port()),
+        allowed: Allowed::at_port(address.port(), options.allowed_origins),
+        device: options.device,
         tokenizers: Tokenizers::new(options.tokenizer),
         assets: assets::Assets::default(),
         sockets: Arc::new(Semaphore::new(limits::MAX_SOCKETS)),

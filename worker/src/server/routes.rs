@@ -1,6 +1,7 @@
 //! What is where. Nothing here changes anything: all that acts goes over the socket.
 
 use super::State;
+use super::cors::Asker;
 use super::limits::{MAX_READ_BYTES, MAX_SOCKETS};
 use super::negotiate::{error_response, json_response};
 use super::{guard, socket};
@@ -49,22 +50,27 @@ pub(super) async fn respond(
     mut request: Request<Body>,
 ) -> Response<Body> {
     request.extensions_mut().insert(Source(source));
-    let mut response = match state.allowed.check_host(&request) {
-        Ok(()) => match router.oneshot(request).await {
+    let asker = Asker::of(&request, &state.allowed);
+    let mut response = match (state.allowed.check_host(&request), asker.preflight()) {
+        (Err(refusal), _) => *refusal,
+        (Ok(()), Some(preflight)) => preflight,
+        (Ok(()), None) => match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         },
-        Err(refusal) => *refusal,
     };
     guard::add_headers(response.headers_mut());
+    asker.add_headers(response.status(), response.headers_mut());
     response
 }
 
-async fn health() -> Response<Body> {
-    json_response(
-        StatusCode::OK,
-        &serde_json::json!({ "status": "ok", "protocol": PROTOCOL, "version": env!("CARGO_PKG_VERSION") }),
-    )
+/// That there is a worker, and whether the page that asks may talk to it.
+async fn health(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response<Body> {
+    let mut health = serde_json::json!({ "status": "ok", "protocol": PROTOCOL, "version": env!("CARGO_PKG_VERSION") });
+    if let Some(allowed) = state.allowed.origin_is_allowed(&headers) {
+        health["origin_allowed"] = allowed.into();
+    }
+    json_response(StatusCode::OK, &health)
 }
 
 async fn tokenizer(
@@ -96,18 +102,18 @@ async fn no_such_api() -> Response<Body> {
     error_response(StatusCode::NOT_FOUND, &ErrorBody::new("not_found", "There is no such address."))
 }
 
-/// Turns a request into a WebSocket: pages of ours may ask, and programs that have the token.
+/// Turns a request into a WebSocket: pages of ours or allowed ones may ask, and programs that have the token.
 async fn open_socket(
     Shared(state): Shared<Arc<State>>,
     Extension(source): Extension<Source>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response<Body> {
-    match state.allowed.is_own_origin(&headers) {
+    match state.allowed.origin_is_allowed(&headers) {
         Some(true) => {}
         Some(false) => {
             let error = ErrorBody::new("bad_origin", "Pages of other sites may not talk to this worker.")
-                .with_hint("Open the page at the worker's own address.");
+                .with_hint("Open the page at the worker's own address, or start the worker with --allow-origin.");
             return error_response(StatusCode::FORBIDDEN, &error);
         }
         None => {

@@ -1,8 +1,9 @@
 //! What the tokeniser knows and answers; nothing here knows the browser.
 
-use messages::{Against, Answer, Banned, Question};
-use shared::event::ErrorBody;
+use messages::{Against, Answer, Banned, BannedConcept, Question};
+use shared::event::{ErrorBody, TokenPiece};
 use shared::nontriviality::{Rule, Rules};
+use shared::suffixes::import;
 use shared::tokens::{PromptTokenizer, TokenizerBundle, TokensError};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -48,9 +49,15 @@ impl Tokeniser {
                 let round_trip = tokenizer.round_trip(&ids, separator, suffixes).map_err(not_tokenised)?;
                 Ok(Answer::Judged { verdict: rules.verdict(tokenizer.vocabulary(), &ids, Some(&round_trip)) })
             }
+            Question::Import { name, content } => {
+                let imported = import(name, content).map_err(|error| {
+                    ErrorBody::new("bad_suffix_file", format!("{name}: {error}")).with_field("suffixes.texts")
+                })?;
+                Ok(Answer::Imported { texts: imported.texts, splits: imported.splits })
+            }
             Question::CountBanned { model, against, max_named } => {
                 let (tokenizer, rules) = self.rules(model, against)?;
-                Ok(Answer::Banned(banned(&tokenizer, rules, *max_named)))
+                banned(&tokenizer, rules, against, *max_named).map(Answer::Banned).map_err(not_tokenised)
             }
         }
     }
@@ -75,16 +82,60 @@ impl Tokeniser {
     }
 }
 
-fn banned(tokenizer: &PromptTokenizer, rules: &Rules, max_named: usize) -> Banned {
-    let allowed = rules.allowed();
-    let is_for_words = |id: &u32| matches!(rules.banned_by(*id), Some(Rule::ReferenceTokens | Rule::Concepts));
-    let for_words: Vec<u32> = (0..allowed.len() as u32).filter(is_for_words).collect();
-    Banned {
-        count: allowed.iter().filter(|allowed| !**allowed).count(),
-        vocabulary: allowed.len(),
-        for_words: for_words.len(),
-        named: for_words.iter().take(max_named).map(|id| tokenizer.decode(&[*id])).collect(),
+fn banned(
+    tokenizer: &PromptTokenizer,
+    rules: &Rules,
+    against: &Against,
+    max_named: usize,
+) -> Result<Banned, TokensError> {
+    let vocabulary = rules.allowed().len();
+    let mut by_rule: BTreeMap<Rule, usize> = BTreeMap::new();
+    let mut by_concept = vec![0; against.constraints.ban_concepts.len()];
+    let (mut for_words, mut named) = (0, Vec::new());
+    for id in 0..vocabulary as u32 {
+        let Some(rule) = rules.banned_by(id) else { continue };
+        *by_rule.entry(rule).or_default() += 1;
+        if !matches!(rule, Rule::ReferenceTokens | Rule::Concepts) {
+            continue;
+        }
+        for_words += 1;
+        if named.len() < max_named {
+            named.push(tokenizer.piece(id));
+        }
+        let concept = if rule == Rule::Concepts { rules.concept_of(tokenizer.vocabulary(), id) } else { None };
+        if let Some(tokens) = concept.and_then(|concept| by_concept.get_mut(concept)) {
+            *tokens += 1;
+        }
     }
+    let reference = tokenizer.encode(&against.reference)?.into_iter();
+    let concepts =
+        against.constraints.ban_concepts.iter().zip(by_concept).map(|(text, tokens)| {
+            Ok(BannedConcept { text: text.clone(), tokens, spellings: spellings(tokenizer, text)? })
+        });
+    Ok(Banned {
+        count: by_rule.values().sum(),
+        vocabulary,
+        by_rule: by_rule.into_iter().collect(),
+        for_words,
+        named,
+        concepts: concepts.collect::<Result<_, TokensError>>()?,
+        reference: reference.map(|id| (tokenizer.piece(id), rules.banned_by(id).is_some())).collect(),
+    })
+}
+
+/// The tokens of a word as it stands, behind a space, and with a capital behind a space; each once.
+fn spellings(tokenizer: &PromptTokenizer, word: &str) -> Result<Vec<Vec<TokenPiece>>, TokensError> {
+    let word = word.trim();
+    let mut letters = word.chars();
+    let capital: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let mut spellings: Vec<Vec<TokenPiece>> = Vec::new();
+    for text in [word.to_owned(), format!(" {word}"), format!(" {capital}")] {
+        let tokens = tokenizer.prefix(&tokenizer.encode(&text)?).tokens;
+        if !spellings.contains(&tokens) {
+            spellings.push(tokens);
+        }
+    }
+    Ok(spellings)
 }
 
 fn not_tokenised(error: TokensError) -> ErrorBody {
@@ -94,7 +145,7 @@ fn not_tokenised(error: TokensError) -> ErrorBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::spec::Constraints;
+    use shared::spec::{Constraints, Split};
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -167,10 +218,37 @@ mod tests {
         let (mut tokeniser, model) = (tokeniser(), "m".to_owned());
         let count =
             |max_named| Question::CountBanned { model: model.clone(), against: against("moon", "cat"), max_named };
-        let both = Banned { count: 2, vocabulary: 4, for_words: 2, named: vec!["cat".to_owned(), "moon".to_owned()] };
+        let piece = |id, text: &str| TokenPiece { id, text: text.to_owned() };
+        let cat = BannedConcept {
+            text: "cat".to_owned(),
+            tokens: 1,
+            // Split at blanks, a space before a word makes no difference; the vocabulary has no capitals.
+            spellings: vec![vec![piece(1, "cat")], vec![piece(0, "?")]],
+        };
+        let both = Banned {
+            count: 2,
+            vocabulary: 4,
+            by_rule: vec![(Rule::ReferenceTokens, 1), (Rule::Concepts, 1)],
+            for_words: 2,
+            named: vec![piece(1, "cat"), piece(3, "moon")],
+            concepts: vec![cat],
+            reference: vec![(piece(3, "moon"), true)],
+        };
         assert_eq!(tokeniser.answer(&count(9)), Ok(Answer::Banned(both.clone())));
-        let one = Banned { named: vec!["cat".to_owned()], ..both };
+        let one = Banned { named: vec![piece(1, "cat")], ..both };
         assert_eq!(tokeniser.answer(&count(1)), Ok(Answer::Banned(one)));
+    }
+
+    #[test]
+    fn files_of_suffixes_are_read_without_a_tokenizer() {
+        let ask = |name: &str, content: &str| {
+            Tokeniser::default().answer(&Question::Import { name: name.to_owned(), content: content.to_owned() })
+        };
+        let texts = vec!["One".to_owned(), "Two\nlines".to_owned()];
+        let imported = Answer::Imported { texts, splits: vec![Split::Train, Split::Test] };
+        assert_eq!(ask("a.csv", "text,split\nOne,train\n\"Two\nlines\",test\n"), Ok(imported));
+        let error = ask("a.jsonl", "\"One\"\n{\"text\": 3}\n").unwrap_err();
+        assert!(error.message.starts_with("a.jsonl: line 2, column 1: "), "{error:?}");
     }
 
     #[test]

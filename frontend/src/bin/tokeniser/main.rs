@@ -37,19 +37,19 @@ fn main() {
 }
 
 fn answer(tokeniser: &Rc<RefCell<Tokeniser>>, id: u64, question: Question) {
-    let Question::Load { model, token } = question else {
+    let Question::Load { model, origin, token } = question else {
         let outcome = tokeniser.borrow_mut().answer(&question);
         return say(&Said::Answered { id, outcome });
     };
     let tokeniser = Rc::clone(tokeniser);
     wasm_bindgen_futures::spawn_local(async move {
-        let outcome = load(&tokeniser, model, &token).await;
+        let outcome = load(&tokeniser, model, &origin, &token).await;
         say(&Said::Answered { id, outcome });
     });
 }
 
-async fn load(tokeniser: &RefCell<Tokeniser>, model: String, token: &str) -> Result<Answer, ErrorBody> {
-    let bundle = fetch::tokenizer(&scope(), &model, token).await?;
+async fn load(tokeniser: &RefCell<Tokeniser>, model: String, origin: &str, token: &str) -> Result<Answer, ErrorBody> {
+    let bundle = fetch::tokenizer(&scope(), &model, origin, token).await?;
     tokeniser.borrow_mut().load(model, &bundle)
 }
 

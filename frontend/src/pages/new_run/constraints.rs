@@ -1,18 +1,9 @@
-//! What the found prefix may not be, and how many tokens that rules out.
+//! What the found prefix may not be.
 
 use super::DraftForm;
+use super::banned::BannedTokens;
 use crate::components::{CheckField, FieldErrorText, ModelText, TextField, comma_separated};
-use crate::debounce::debounced;
-use crate::format;
-use crate::tokenizer::{Loaded, Tokenizers};
 use leptos::prelude::*;
-use messages::{Against, Answer, Banned, Question};
-use shared::event::ErrorBody;
-
-/// Pause before the banned tokens are counted again, in milliseconds.
-const COUNT_PAUSE_MS: u64 = 350;
-/// Banned tokens that are shown by name.
-const SHOWN_TOKENS: usize = 24;
 
 /// The constraints.
 #[component]
@@ -77,7 +68,7 @@ pub fn ConstraintFields() -> impl IntoView {
 /// Banned concepts as chips, with a field that adds to them.
 #[component]
 fn Concepts() -> impl IntoView {
-    let DraftForm { draft, catalogue } = DraftForm::get();
+    let DraftForm { draft, catalogue, .. } = DraftForm::get();
     let typed = RwSignal::new(String::new());
     let concepts = Memo::new(move |_| draft.with(|draft| draft.ban_concepts.clone()));
     let add = move |words: Vec<String>| {
@@ -89,9 +80,12 @@ fn Concepts() -> impl IntoView {
             }
         });
     };
+    let wrong = Memo::new(move |_| concepts.with(|banned| wrong_concept(&typed.get(), banned)));
     let add_typed = move || {
-        add(comma_separated(&typed.get_untracked()));
-        typed.set(String::new());
+        if wrong.with_untracked(Option::is_none) {
+            add(comma_separated(&typed.get_untracked()));
+            typed.set(String::new());
+        }
     };
     let suggested = Memo::new(move |_| {
         let catalogue = catalogue.get();
@@ -130,6 +124,8 @@ fn Concepts() -> impl IntoView {
                     spellcheck="false"
                     autocomplete="off"
                     data-testid="concept-input"
+                    aria-invalid=move || wrong.with(Option::is_some).then_some("true")
+                    aria-describedby="concept-input-error"
                     prop:value=typed
                     on:input:target=move |event| typed.set(event.target().value())
                     on:keydown=move |event| {
@@ -141,6 +137,9 @@ fn Concepts() -> impl IntoView {
                 />
                 <button type="button" data-testid="concept-add" on:click=move |_| add_typed()>"Add"</button>
             </div>
+            {move || wrong.get().map(|reason| view! {
+                <p class="field-error" id="concept-input-error" data-testid="concept-input-error">{reason}</p>
+            })}
             <p class="help">
                 "Words that may not appear in any spelling, however they are tokenised. \
                  Several at once with commas between."
@@ -160,59 +159,34 @@ fn Concepts() -> impl IntoView {
     }
 }
 
-/// What the constraints rule out of the model's vocabulary.
-#[component]
-fn BannedTokens() -> impl IntoView {
-    let DraftForm { draft, .. } = DraftForm::get();
-    let tokenizers = Tokenizers::get();
-    let model = Memo::new(move |_| draft.with(|draft| draft.model.clone()));
-    Effect::new(move |_| tokenizers.load(&model.get()));
-    let against = Memo::new(move |_| {
-        // Errors stand beside the fields; a count is made with what is readable.
-        draft
-            .with(|draft| Against { reference: draft.teacher.clone(), constraints: draft.constraints(&mut Vec::new()) })
-    });
-    let against = debounced(against, COUNT_PAUSE_MS);
-    let counted = tokenizers.follow(move || {
-        let model = model.get();
-        let is_ready = tokenizers.is_ready(&model);
-        is_ready.then(|| Question::CountBanned { model, against: against.get(), max_named: SHOWN_TOKENS })
-    });
-    let banned = Memo::new(move |_| -> Option<Result<Banned, ErrorBody>> {
-        match (counted.get().map(|counted| counted.outcome), tokenizers.of(&model.get())) {
-            (Some(Ok(Answer::Banned(banned))), _) => Some(Ok(banned)),
-            (Some(Err(error)), _) | (None, Some(Loaded::Failed(error))) => Some(Err(error)),
-            _ => None,
+/// Why what is typed cannot be banned, if so.
+fn wrong_concept(typed: &str, banned: &[String]) -> Option<String> {
+    comma_separated(typed).into_iter().find_map(|word| {
+        if !word.chars().any(char::is_alphanumeric) {
+            Some(format!("\"{word}\" has neither letter nor digit, so there is nothing to find."))
+        } else if banned.contains(&word) {
+            Some(format!("\"{word}\" is banned already."))
+        } else {
+            None
         }
-    });
-    let sentence = move || match banned.get() {
-        None => "Counting the banned tokens…".to_owned(),
-        Some(Err(error)) => format!("The banned tokens cannot be counted: {error}"),
-        Some(Ok(banned)) => format!(
-            "Bans {} of {} tokens, {} of them for their words.",
-            format::count(banned.count as u64),
-            format::count(banned.vocabulary as u64),
-            format::count(banned.for_words as u64)
-        ),
-    };
-    let too_broad =
-        move || banned.with(|banned| matches!(banned, Some(Ok(found)) if found.count * 2 > found.vocabulary));
-    let chips = move || {
-        let Banned { named, for_words, .. } = banned.get()?.ok()?;
-        let more = for_words.saturating_sub(named.len());
-        let chips = named.into_iter().map(|text| view! { <li class="chip"><ModelText text marked=true/></li> });
-        Some(view! {
-            {chips.collect_view()}
-            {(more > 0).then(|| view! { <li class="muted">{format!("and {} more", format::count(more as u64))}</li> })}
-        })
-    };
-    view! {
-        <div class="banned">
-            <p data-testid="banned-count">{sentence}</p>
-            <ul class="chips chips-tokens" aria-label="Tokens banned for their words">{chips}</ul>
-            <Show when=too_broad>
-                <p class="field-error">"That is more than half of the vocabulary: little is left to search."</p>
-            </Show>
-        </div>
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn what_cannot_be_banned_is_named() {
+        let banned = ["cat".to_owned()];
+        for (typed, part) in
+            [("dog, ++", Some("\"++\" has neither")), ("dog,cat", Some("already")), ("dog, cats", None)]
+        {
+            let wrong = wrong_concept(typed, &banned);
+            assert_eq!(wrong.is_some(), part.is_some(), "{typed}: {wrong:?}");
+            assert!(part.is_none_or(|part| wrong.is_some_and(|wrong| wrong.contains(part))), "{typed}");
+        }
     }
 }

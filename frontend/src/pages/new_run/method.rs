@@ -10,7 +10,7 @@ use shared::catalogue::{ParamDeclaration, ParamDomain, StageDeclaration};
 #[component]
 pub fn Method() -> impl IntoView {
     let form = DraftForm::get();
-    let DraftForm { draft, catalogue } = form;
+    let DraftForm { draft, catalogue, .. } = form;
     let presets: Vec<(String, String)> =
         catalogue.get_untracked().presets.iter().map(|preset| (preset.name.clone(), preset.title.clone())).collect();
     let set_preset = Callback::new(move |name: String| {
@@ -122,7 +122,7 @@ fn Objective() -> impl IntoView {
 
 #[component]
 fn Stage(index: usize, kind: String) -> impl IntoView {
-    let DraftForm { draft, catalogue } = DraftForm::get();
+    let DraftForm { draft, catalogue, .. } = DraftForm::get();
     let declaration = catalogue.get_untracked().stage(&kind).cloned();
     let changed = move || {
         let count = draft.with(|draft| draft.stages.get(index).map_or(0, |stage| stage.params.len()));

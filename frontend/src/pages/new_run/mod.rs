@@ -1,30 +1,40 @@
 //! The form of a new run. Every field shows at once what is wrong with it, by the worker's own rules.
 
+mod banned;
 mod constraints;
+mod footer;
 mod goal;
 mod method;
+mod suffix_file;
+mod suffix_list;
+mod suffixes;
 
-use crate::components::{CopyButton, Form};
+use crate::components::Form;
 use crate::connection::Connection;
 use crate::debounce::debounced;
-use crate::draft::{Draft, field_errors, with_teacher};
-use crate::export::{command_line, to_toml};
+use crate::draft::{Draft, with_teacher};
+use crate::past_runs::{self, PastRun};
 use crate::storage;
 use leptos::prelude::*;
-use leptos_router::hooks::use_navigate;
 use shared::catalogue::{Catalogue, FieldError};
 use shared::spec::RunSpec;
-use shared::wire::{Command, Outcome};
 use std::sync::Arc;
 
 /// Pause after a change before the draft is kept, in milliseconds.
 const KEEP_PAUSE_MS: u64 = 400;
+
+/// Pause after a change before earlier runs are looked through, in milliseconds.
+const PAST_PAUSE_MS: u64 = 400;
 
 /// What the parts of the form share.
 #[derive(Clone, Copy)]
 struct DraftForm {
     draft: RwSignal<Draft>,
     catalogue: Signal<Arc<Catalogue>>,
+    /// What the form meant when it last meant something.
+    spec: Signal<Option<RunSpec>>,
+    /// Earlier runs of the same model and reference.
+    past: Signal<Vec<PastRun>>,
 }
 
 impl DraftForm {
@@ -69,8 +79,6 @@ pub fn NewRun() -> impl IntoView {
     let connection = Connection::get();
     let catalogue = Signal::derive(move || connection.catalogue.get().unwrap_or_default());
     let draft = RwSignal::new(kept_or_default(&catalogue.get_untracked()));
-    provide_context(DraftForm { draft, catalogue });
-
     let settled = debounced(draft, KEEP_PAUSE_MS);
     Effect::new(move |_| {
         if let Ok(text) = serde_json::to_string(&settled.get()) {
@@ -79,6 +87,11 @@ pub fn NewRun() -> impl IntoView {
     });
 
     let meant = Memo::new(move |_| draft.with(|draft| draft.to_spec(&catalogue.get())));
+    let spec = Memo::new(move |before: Option<&Option<RunSpec>>| {
+        meant.with(|meant| meant.as_ref().ok().cloned()).or_else(|| before.cloned().flatten())
+    });
+    let past = past_runs::follow(connection, debounced(spec, PAST_PAUSE_MS));
+    provide_context(DraftForm { draft, catalogue, spec: spec.into(), past });
     // What the worker said about the very draft that is still in the form.
     let refused = RwSignal::new(None::<(Draft, Vec<FieldError>)>);
     let errors = Memo::new(move |_| {
@@ -103,96 +116,7 @@ pub fn NewRun() -> impl IntoView {
             <goal::Goal/>
             <method::Method/>
             <constraints::ConstraintFields/>
-            <Footer meant refused errors/>
+            <footer::Footer meant refused errors/>
         </form>
-    }
-}
-
-#[component]
-fn Footer(
-    meant: Memo<Result<RunSpec, Vec<FieldError>>>,
-    refused: RwSignal<Option<(Draft, Vec<FieldError>)>>,
-    errors: Memo<Vec<FieldError>>,
-) -> impl IntoView {
-    let connection = Connection::get();
-    let DraftForm { draft, catalogue } = DraftForm::get();
-    let navigate = StoredValue::new(use_navigate());
-    let waiting = RwSignal::new(false);
-    let start = move |_| {
-        let Ok(spec) = meant.get_untracked() else { return };
-        waiting.set(true);
-        connection.command(Command::StartRun { spec: Box::new(spec) }, move |outcome| {
-            waiting.try_set(false);
-            match outcome {
-                Outcome::Done { run } => {
-                    navigate.try_with_value(|navigate| navigate(&format!("/run/{run}"), Default::default()));
-                }
-                Outcome::Refused { errors } => {
-                    if let Some(sent) = draft.try_get_untracked() {
-                        refused.try_set(Some((sent, field_errors(errors))));
-                    }
-                }
-            }
-        });
-    };
-    let ready = move || connection.is_up() && meant.with(Result::is_ok) && !waiting.get();
-    let toml = Signal::derive(move || meant.with(|meant| meant.as_ref().ok().and_then(|spec| to_toml(spec).ok())));
-    let line = Signal::derive(move || {
-        let catalogue = catalogue.get();
-        meant.with(|meant| meant.as_ref().ok().map(|spec| command_line(spec, catalogue.preset(&spec.preset))))
-    });
-    let problems = move || match errors.with(Vec::len) {
-        0 => String::new(),
-        1 => "1 field needs attention:".to_owned(),
-        n => format!("{n} fields need attention:"),
-    };
-    let list = move || {
-        let item = |error: FieldError| {
-            let place = if error.field.is_empty() { String::new() } else { format!("{}: ", error.field) };
-            view! { <li data-testid="form-error" data-field=error.field>{place}{error.message}</li> }
-        };
-        errors.get().into_iter().map(item).collect_view()
-    };
-    view! {
-        <section class="panel form-footer" aria-labelledby="footer-title">
-            <h2 id="footer-title" class="visually-hidden">"Start"</h2>
-            <Show when=move || !errors.with(Vec::is_empty)>
-                <div class="problems">
-                    <p>{problems}</p>
-                    <ul>{list}</ul>
-                </div>
-            </Show>
-            <div class="toolbar">
-                <button
-                    type="button"
-                    class="primary"
-                    data-testid="start-run"
-                    disabled=move || !ready()
-                    on:click=start
-                >
-                    {move || if waiting.get() { "Starting…" } else { "Start" }}
-                </button>
-                <Show when=move || toml.with(Option::is_some)>
-                    <CopyButton
-                        label="as TOML"
-                        text=Signal::derive(move || toml.get().unwrap_or_default())
-                        test_id="copy-toml"
-                    />
-                    <CopyButton
-                        label="as a command"
-                        text=Signal::derive(move || line.get().unwrap_or_default())
-                        test_id="copy-cli"
-                    />
-                </Show>
-            </div>
-            <Show when=move || toml.with(Option::is_some)>
-                <details class="export">
-                    <summary>"The same run on the command line"</summary>
-                    <pre data-testid="cli-line">{move || line.get()}</pre>
-                    <p class="muted">{format!("Saved as {}:", crate::export::FILE_NAME)}</p>
-                    <pre data-testid="toml">{move || toml.get()}</pre>
-                </details>
-            </Show>
-        </section>
     }
 }

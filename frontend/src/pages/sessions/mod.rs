@@ -1,6 +1,7 @@
 //! All runs: found again by search and filters, named, tagged, deleted and brought back.
 
 mod address;
+mod duplicate;
 mod editor;
 mod filters;
 mod row;

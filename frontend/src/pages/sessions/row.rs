@@ -1,6 +1,7 @@
 //! One run of the list, and what can be done to it there.
 
 use super::address::ListAddress;
+use super::duplicate::duplicate;
 use super::editor::LineEditor;
 use super::filters::TagButton;
 use super::undo::DeletedRuns;
@@ -12,6 +13,7 @@ use crate::run_query::name_of;
 use leptos::html::Button;
 use leptos::prelude::*;
 use leptos_router::components::A;
+use leptos_router::hooks::use_navigate;
 use shared::catalogue::FieldError;
 use shared::labels::Labels;
 use shared::wire::{Command, Outcome, RunSummary};
@@ -138,6 +140,12 @@ fn Actions(run: Memo<RunSummary>) -> impl IntoView {
             }
         });
     };
+    let navigate = StoredValue::new(use_navigate());
+    let duplicate = move |_| {
+        duplicate(connection, run.with_untracked(|run| run.run.clone()), move || {
+            navigate.try_with_value(|navigate| navigate("/new", Default::default()));
+        });
+    };
     let editor = move |part: Part| {
         let (label, help, value) = run.with_untracked(|run| match part {
             Part::Title => {
@@ -193,6 +201,17 @@ fn Actions(run: Memo<RunSummary>) -> impl IntoView {
                 on:click=move |_| open(Part::Tags)
             >
                 "Edit tags"
+            </button>
+            <button
+                type="button"
+                class="small"
+                data-testid="session-duplicate"
+                aria-label=move || named("Duplicate and edit")
+                title="Opens the form with this run's settings"
+                disabled=move || !connection.is_up()
+                on:click=duplicate
+            >
+                "Duplicate"
             </button>
             <button
                 type="button"

@@ -65,6 +65,13 @@ impl Concepts {
         Concepts { concepts, forms, automaton }
     }
 
+    /// The concept that a reader finds first in a text, by its place among them.
+    pub fn first_in(&self, text: &str) -> Option<usize> {
+        let letters = Letters::of(text);
+        let first = self.found(&letters).min_by_key(|&(first, end, pattern)| (first, Reverse(end), pattern))?;
+        Some(self.forms[first.2].0)
+    }
+
     /// Where the letters of forms stand, whether a reader finds the form or not: first letter, one past the
     /// last, and the form.
     fn spelled<'a>(&'a self, letters: &'a Letters) -> impl Iterator<Item = (usize, usize, usize)> + 'a {
