@@ -248,6 +248,7 @@ mod tests {
             prefix_text: None,
             title: None,
             tags: Vec::new(),
+            settings: Default::default(),
             deleted_unix_ms: None,
         }
     }

@@ -5,6 +5,7 @@ use super::row::{self, RunRow};
 use super::{StoreError, Task};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use shared::event::{ErrorBody, Event};
+use shared::settings::settings;
 use shared::labels::Labels;
 use shared::spec::RunSpec;
 use shared::wire::{Outcome, RunPhase};
@@ -109,6 +110,7 @@ impl<'c> Transaction<'c> {
             prefix_text: None,
             title: None,
             tags: Vec::new(),
+            settings: settings(&spec),
             deleted_unix_ms: None,
         };
         row::insert(&self.sql, &row, &to_json(&spec)?)?;
