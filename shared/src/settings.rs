@@ -12,7 +12,10 @@ pub type Settings = BTreeMap<String, String>;
 /// Most characters of a value; a longer one is cut, and ends with its hash.
 const MAX_VALUE_CHARS: usize = 64;
 
-/// The key of the kinds of stages, in order.
+/// What stands between two kinds in [`STAGES`].
+pub const BETWEEN_STAGES: &str = " → ";
+
+/// The key of the kinds of stages, in order; its value is never cut.
 pub const STAGES: &str = "stages";
 
 /// What a spec says that a spec need not say.
@@ -50,7 +53,7 @@ fn all(spec: &RunSpec) -> Settings {
         }
     }
     let kinds: Vec<&str> = spec.stages.iter().map(|stage| stage.kind.as_str()).collect();
-    settings.insert(STAGES.to_owned(), shortened(&kinds.join(" → ")));
+    settings.insert(STAGES.to_owned(), kinds.join(BETWEEN_STAGES));
     for (at, stage) in spec.stages.iter().enumerate() {
         let before = spec.stages[..at].iter().filter(|other| other.kind == stage.kind).count();
         let number = if before == 0 { String::new() } else { format!(" {}", before + 1) };

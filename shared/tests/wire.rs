@@ -171,7 +171,16 @@ fn run_summary() -> impl Strategy<Value = RunSummary> {
     let settings = proptest::collection::btree_map(text(), text(), 0..3);
     let labels = (option::of(text()), vec(text(), 0..3), settings);
     (text(), place, text(), text(), text(), numbers, option::of(text()), labels).prop_map(
-        |(run, (epoch, state, queue_position), preset, model, teacher, numbers, prefix_text, (title, tags, settings))| {
+        |(
+            run,
+            (epoch, state, queue_position),
+            preset,
+            model,
+            teacher,
+            numbers,
+            prefix_text,
+            (title, tags, settings),
+        )| {
             RunSummary {
                 run,
                 epoch,

@@ -275,11 +275,7 @@ impl Objective {
 
     /// Negative log-likelihoods of the completion's tokens `[prefix][suffix][token]`, in nats, suffixes in the
     /// order of `indices`.
-    pub fn token_nll(
-        &self,
-        prefixes: &[PrefixInput],
-        indices: &[usize],
-    ) -> Result<Vec<Vec<Vec<f32>>>, ObjectiveError> {
+    pub fn token_nll(&self, prefixes: &[PrefixInput], indices: &[usize]) -> Result<Vec<Vec<Vec<f32>>>, ObjectiveError> {
         self.with_memory(|| self.score_as_planned(prefixes, indices, Precision::F32, <[f32]>::to_vec))
     }
 

@@ -64,12 +64,7 @@ fn SignIn(refused: bool) -> impl IntoView {
     let connection = Connection::get();
     let token = RwSignal::new(String::new());
     // A folder on a static host has the page, but no worker to sign in to.
-    let has_worker = RwSignal::new(true);
-    leptos::task::spawn_local(async move {
-        if !matches!(crate::fetch::text("/api/health").await, Ok(text) if text.contains("protocol")) {
-            has_worker.try_set(false);
-        }
-    });
+    let has_worker = move || connection.has_worker.get() != Some(false);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let token = token.get_untracked().trim().to_owned();
@@ -86,7 +81,7 @@ fn SignIn(refused: bool) -> impl IntoView {
             </p>
             <p><A href="/demo" attr:class="button" attr:data-testid="open-demo">"Watch a recorded run"</A></p>
         </section>
-        <Show when=move || !has_worker.get()>
+        <Show when=move || !has_worker()>
             <section class="panel notice-page" data-testid="no-worker">
                 <h1>"This copy of the page has no worker"</h1>
                 <p>
@@ -95,7 +90,7 @@ fn SignIn(refused: bool) -> impl IntoView {
                 </p>
             </section>
         </Show>
-        <section class="panel notice-page" data-testid="sign-in" hidden=move || !has_worker.get()>
+        <section class="panel notice-page" data-testid="sign-in" hidden=move || !has_worker()>
             <h1>"This worker wants to know who you are"</h1>
             <Show when=move || refused>
                 <p class="field-error" role="alert" data-testid="sign-in-refused">

@@ -281,17 +281,19 @@ fn completion() -> impl Strategy<Value = Completion> {
 fn suffix_baseline() -> impl Strategy<Value = SuffixBaseline> {
     let nll = || vec(real(), 0..4);
     (count(), split(), text(), completion(), real(), real(), (real(), any::<bool>()), (nll(), nll())).prop_map(
-        |(index, split, text, reference, ce_none, ce_reference, (weight, dominated), (nll_none, nll_reference))| SuffixBaseline {
-            index,
-            split,
-            text,
-            reference,
-            ce_none,
-            ce_reference,
-            weight,
-            dominated,
-            nll_none,
-            nll_reference,
+        |(index, split, text, reference, ce_none, ce_reference, (weight, dominated), (nll_none, nll_reference))| {
+            SuffixBaseline {
+                index,
+                split,
+                text,
+                reference,
+                ce_none,
+                ce_reference,
+                weight,
+                dominated,
+                nll_none,
+                nll_reference,
+            }
         },
     )
 }
