@@ -164,6 +164,8 @@ pub struct RunView {
     pub against: Against,
     /// What its tokens are coloured by.
     pub heat: Heat,
+    /// Only flips that were accepted are shown.
+    pub accepted_only: bool,
     /// What other parts of the page keep in the address.
     pub other: Vec<(String, String)>,
 }
@@ -188,6 +190,7 @@ impl RunView {
                 "token" => view.token = value.parse().ok(),
                 "against" => view.against = Against::named(&value).unwrap_or_default(),
                 "heat" => view.heat = Heat::named(&value).unwrap_or_default(),
+                "flips" => view.accepted_only = value == "accepted",
                 "x" => {}
                 _ => view.other.push((name, value)),
             }
@@ -243,6 +246,9 @@ impl RunView {
         }
         if self.heat != Heat::default() {
             add("heat", self.heat.name().to_owned());
+        }
+        if self.accepted_only {
+            add("flips", "accepted".to_owned());
         }
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         query_string::write(&pairs)
@@ -315,6 +321,7 @@ mod tests {
                 token: [None, Some(7)][n % 2],
                 against: Against::ALL[n % 2].0,
                 heat: Heat::ALL[n % 3].0,
+                accepted_only: n % 2 == 0,
                 other: if odd { vec![("at".to_owned(), "60".to_owned())] } else { Vec::new() },
             }
         };

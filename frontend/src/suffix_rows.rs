@@ -103,7 +103,7 @@ mod tests {
             text: text.to_owned(),
             reference: completion(),
             ce_none,
-            ce_reference: 1.0,
+            ce_reference: 1.0 + index as f64 / 100.0,
             weight: 1.0,
             dominated: false,
             nll_none: Vec::new(),

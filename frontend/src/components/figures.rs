@@ -179,7 +179,7 @@ fn hotflip_slopes(state: &RunState) -> Drawn {
     let ends = |split, of: fn(&shared::state::CurvePoint) -> Option<f64>| {
         let mut values = points().filter_map(of);
         let before = values.next()?;
-        Some(Slope { title: Split::name(split).to_owned(), split, before, after: values.last().unwrap_or(before) })
+        Some(Slope { title: Split::name(split).to_owned(), split, before, after: values.next_back().unwrap_or(before) })
     };
     let splits =
         [ends(Split::Train, |point| Some(point.ce_train)), ends(Split::Validation, |point| point.ce_validation)];
