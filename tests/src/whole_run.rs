@@ -21,8 +21,11 @@ pub const SUFFIXES: [(Split, &str); 5] = [
     (Split::Test, "Name a mountain."),
 ];
 
-/// Its stages, and the training and validation cross-entropy at each of their steps.
-const STAGES: [(&str, &str, &[(f64, Option<f64>)]); 5] = [
+/// Kind and title of a stage, and the training and validation cross-entropy at each of its steps.
+type Stage = (&'static str, &'static str, &'static [(f64, Option<f64>)]);
+
+/// Its stages.
+const STAGES: [Stage; 5] = [
     ("reference", "Reference", &[]),
     ("soft_prompt", "Soft prompt", &[(2.5, Some(2.6)), (1.4, Some(1.8)), (1.1, Some(1.7))]),
     ("projection", "Projection", &[(2.3, Some(2.4))]),
@@ -39,7 +42,7 @@ pub fn events() -> Vec<Event> {
         vocab_size: 64,
         context_length: 128,
     };
-    let plan = |(kind, title, points): &(&str, &str, &[(f64, Option<f64>)])| StagePlan {
+    let plan = |(kind, title, points): &Stage| StagePlan {
         kind: (*kind).to_owned(),
         title: (*title).to_owned(),
         total_steps: points.len().max(1),
