@@ -5,6 +5,7 @@
 
 use crate::attachment;
 use crate::backoff;
+use crate::health;
 use crate::link::{Link, Standing, Step};
 use crate::socket::Socket;
 use leptos::leptos_dom::helpers::TimeoutHandle;
@@ -32,6 +33,31 @@ pub struct Connection {
     pub worker_version: RwSignal<Option<String>>,
     /// The last error that belongs to no command.
     pub notice: RwSignal<Option<ErrorBody>>,
+    /// Whether a worker serves this page, once that is known: a folder on a static host has none. It is asked only
+    /// where nothing is there to sign in with.
+    pub has_worker: RwSignal<Option<bool>>,
+}
+
+/// What came last from the worker.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// When any message came, in milliseconds since the Unix epoch.
+    pub message_unix_ms: Option<f64>,
+    /// The last event of a followed run.
+    pub event: Option<HeardEvent>,
+}
+
+/// An event's place in its log, and when it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeardEvent {
+    /// The run.
+    pub run: String,
+    /// The attempt.
+    pub epoch: u32,
+    /// Place in the attempt's log.
+    pub seq: u64,
+    /// When it came, in milliseconds since the Unix epoch.
+    pub at_unix_ms: f64,
 }
 
 type OnReply = Box<dyn FnOnce(Outcome)>;
@@ -45,7 +71,7 @@ struct Inner {
     on_reply: HashMap<String, OnReply>,
     /// By run.
     on_event: HashMap<String, OnEvent>,
-    heard_at_unix_ms: Option<f64>,
+    heard: Heard,
 }
 
 impl Connection {
@@ -64,7 +90,7 @@ impl Connection {
             retry: None,
             on_reply: HashMap::new(),
             on_event: HashMap::new(),
-            heard_at_unix_ms: None,
+            heard: Heard::default(),
         };
         let this = Connection {
             inner: StoredValue::new_local(inner),
@@ -73,8 +99,12 @@ impl Connection {
             runs: RwSignal::new(None),
             worker_version: RwSignal::new(None),
             notice: RwSignal::new(None),
+            has_worker: RwSignal::new(None),
         };
         this.connect();
+        if standing == Standing::SignedOut {
+            leptos::task::spawn_local(async move { this.has_worker.set(Some(health::ask().await.is_some())) });
+        }
         // A waking laptop and a returning network need not wait for the next attempt.
         let wake = window_event_listener(leptos::ev::online, move |_| this.retry_now());
         on_cleanup(move || wake.remove());
@@ -89,6 +119,11 @@ impl Connection {
     /// Whether a command would reach the worker now.
     pub fn is_up(&self) -> bool {
         matches!(self.standing.get(), Standing::Live | Standing::CatchingUp)
+    }
+
+    /// What came last from the worker; nobody is told of changes.
+    pub fn heard(&self) -> Heard {
+        self.inner.with_value(|inner| inner.heard.clone())
     }
 
     /// Connects with a token that the user gave.
@@ -159,7 +194,7 @@ impl Connection {
     fn on_text(&self, text: &str) {
         match serde_json::from_str::<ServerMessage>(text) {
             Ok(message) => self.act(|inner| {
-                inner.heard_at_unix_ms = Some(js_sys::Date::now());
+                inner.hear(&message);
                 inner.link.received(message)
             }),
             Err(error) => self.notice.set(Some(
@@ -183,7 +218,7 @@ impl Connection {
             let delay_ms = backoff::delay_ms(failed, js_sys::Math::random());
             inner.retry = set_timeout_with_handle(move || this.connect(), Duration::from_secs_f64(delay_ms / 1e3)).ok();
             if failed > backoff::OFFLINE_AFTER_ATTEMPTS {
-                Standing::Offline { heard_at_unix_ms: inner.heard_at_unix_ms }
+                Standing::Offline { heard_at_unix_ms: inner.heard.message_unix_ms }
             } else {
                 Standing::Reconnecting { retry_at_unix_ms: js_sys::Date::now() + delay_ms }
             }
@@ -256,6 +291,16 @@ impl Connection {
 }
 
 impl Inner {
+    /// Notes when a message came, and which event it was.
+    fn hear(&mut self, message: &ServerMessage) {
+        let at_unix_ms = js_sys::Date::now();
+        self.heard.message_unix_ms = Some(at_unix_ms);
+        if let ServerMessage::Event { stamped } = message {
+            let Stamped { run, epoch, seq, .. } = &**stamped;
+            self.heard.event = Some(HeardEvent { run: run.clone(), epoch: *epoch, seq: *seq, at_unix_ms });
+        }
+    }
+
     /// Closes the socket, if there is one.
     fn retire_socket(&mut self) {
         if let Some(socket) = self.socket.take() {

@@ -309,6 +309,7 @@ mod tests {
             prefix_text: None,
             title: None,
             tags: Vec::new(),
+            settings: Default::default(),
         }
     }
 

@@ -198,6 +198,7 @@ mod tests {
             prefix_text: None,
             title: None,
             tags: Vec::new(),
+            settings: Default::default(),
         }
     }
 

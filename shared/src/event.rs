@@ -250,6 +250,13 @@ pub struct SuffixBaseline {
     pub ce_reference: f64,
     /// Sum of the completion's token weights: what this suffix counts in a mean over suffixes.
     pub weight: f64,
+    /// Negative log-likelihood of each token of the reference completion without a prefix, in nats. Empty in
+    /// logs that are older than it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nll_none: Vec<f64>,
+    /// The same under the reference prefix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nll_reference: Vec<f64>,
     /// It dominates by the spec's `min_steerability`: it is shown, and left out of all that follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dominated: bool,
@@ -269,6 +276,10 @@ pub struct Completion {
     pub text: String,
     /// The token ids, with the stop token where it was reached.
     pub ids: Vec<u32>,
+    /// What each id adds to the text, see [`crate::pieces`]; the stop token adds nothing. Empty in logs that
+    /// are older than it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<String>,
 }
 
 /// A suffix under the final prefix.
@@ -291,6 +302,14 @@ pub struct SuffixEvaluation {
     /// The same of the completion without a prefix.
     #[serde(default)]
     pub log_likelihood_ratio_none: f64,
+    /// Weighted cross-entropy of the reference completion under the projected prefix, where the pipeline made
+    /// one: what the search after the projection began at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ce_projected: Option<f64>,
+    /// Negative log-likelihood of each token of the reference completion under the final prefix, in nats. Empty
+    /// in logs that are older than it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nll: Vec<f64>,
 }
 
 /// How a completion compares with the reference completion, token by token.
@@ -368,6 +387,9 @@ pub struct CrossEntropies {
     pub none: PerSplit,
     /// Under the reference prefix.
     pub reference: PerSplit,
+    /// Under prefixes of random allowed tokens: the mean of some; absent where none were drawn.
+    #[serde(default)]
+    pub random: PerSplit,
     /// Under the soft prefix, where the pipeline made one.
     pub soft: PerSplit,
     /// Under the projected prefix, where the pipeline made one.

@@ -4,6 +4,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::event::{ErrorBody, Stamped};
+use crate::settings::Settings;
 use crate::spec::RunSpec;
 use serde::{Deserialize, Serialize};
 
@@ -243,6 +244,9 @@ pub struct RunSummary {
     /// What people filed it under, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Settings that differ from what a spec may leave out, see [`crate::settings`].
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
 }
 
 /// Where a run stands.

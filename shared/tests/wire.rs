@@ -173,9 +173,19 @@ fn run_summary() -> impl Strategy<Value = RunSummary> {
     ];
     let place = (any::<u32>(), select(phases.to_vec()), option::of(count()));
     let numbers = (any::<u64>(), any::<u64>(), option::of(arbitrary::real()));
-    let labels = (option::of(text()), vec(text(), 0..3));
+    let settings = proptest::collection::btree_map(text(), text(), 0..3);
+    let labels = (option::of(text()), vec(text(), 0..3), settings);
     (text(), place, text(), text(), text(), numbers, option::of(text()), labels).prop_map(
-        |(run, (epoch, state, queue_position), preset, model, teacher, numbers, prefix_text, (title, tags))| {
+        |(
+            run,
+            (epoch, state, queue_position),
+            preset,
+            model,
+            teacher,
+            numbers,
+            prefix_text,
+            (title, tags, settings),
+        )| {
             RunSummary {
                 run,
                 epoch,
@@ -190,6 +200,7 @@ fn run_summary() -> impl Strategy<Value = RunSummary> {
                 prefix_text,
                 title,
                 tags,
+                settings,
             }
         },
     )

@@ -176,11 +176,13 @@ fn suffix(index: usize) -> SuffixBaseline {
         index,
         split: Split::ALL[index % 3],
         text: format!("Write a short poem about topic {index}."),
-        reference: Completion { text, ids: (0..48).collect() },
+        reference: Completion { text, ids: (0..48).collect(), pieces: Vec::new() },
         ce_none: 3.0,
         ce_reference: 1.0,
         weight: 100.0,
         dominated: false,
+        nll_none: Vec::new(),
+        nll_reference: Vec::new(),
     }
 }
 

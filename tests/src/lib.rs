@@ -9,4 +9,5 @@ pub mod script;
 pub mod search;
 pub mod small_run;
 pub mod static_site;
+pub mod whole_run;
 pub mod worker;

@@ -31,10 +31,12 @@ pub enum Ending {
     Wait,
     /// Waits whatever it is told.
     Stubborn,
+    /// Reports, in place of its events, everything that a run may have.
+    Whole,
 }
 
 /// Every ending and its name in a spec.
-const ENDINGS: [(Ending, &str); 12] = [
+const ENDINGS: [(Ending, &str); 13] = [
     (Ending::Finish, "finish"),
     (Ending::Linger, "linger"),
     (Ending::Fail, "fail"),
@@ -47,6 +49,7 @@ const ENDINGS: [(Ending, &str); 12] = [
     (Ending::Binary, "binary"),
     (Ending::Wait, "wait"),
     (Ending::Stubborn, "stubborn"),
+    (Ending::Whole, "whole"),
 ];
 
 /// What a fake job does.

@@ -54,6 +54,11 @@ async fn a_run_and_its_result_are_accessible() -> Result<()> {
         page.click("open-demo").await?;
         page.see("verdict").await?;
         check(&page, "a result").await?;
+        page.click("show-tokens").await?;
+        page.click("figure-projection").await?;
+        page.click("connection-pill").await?;
+        page.see("figure-levels").await?;
+        check(&page, "tokens, a figure and the connection").await?;
         // In the middle, where the search is on its way.
         page.driver.goto(site.address("/demo/?at=60")).await?;
         page.see("stepper").await?;

@@ -3,7 +3,8 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use shared::event::{Event, SuffixBaseline};
+use shared::event::{Completion, Event, SuffixBaseline};
+use shared::metrics::weighted_ce;
 use shared::spec::Split;
 use std::collections::BTreeSet;
 use steerage_tests::command::steerage;
@@ -46,7 +47,7 @@ transfer = "all"
 #[test]
 fn the_same_seed_gives_the_same_events_and_a_nontrivial_prefix() -> Result<()> {
     let (events, result) = run_twice(HYBRID)?;
-    for row in ["none", "reference", "soft", "projected", "final"] {
+    for row in ["none", "reference", "random", "soft", "projected", "final"] {
         for split in Split::ALL {
             assert!(result["ce"][row][split.name()].is_f64(), "ce.{row}.{} is missing in {result}", split.name());
         }
@@ -59,6 +60,7 @@ fn the_same_seed_gives_the_same_events_and_a_nontrivial_prefix() -> Result<()> {
             _ => None,
         })
         .collect();
+    tokens_add_up(&measured, &events);
     let texts: BTreeSet<&str> = measured.iter().map(|suffix| suffix.text.as_str()).collect();
     assert_eq!(texts.len(), 5, "a suffix is in two splits");
     assert_eq!(measured.iter().filter(|suffix| suffix.split == Split::Test).count(), 2);
@@ -77,6 +79,33 @@ fn the_same_seed_gives_the_same_events_and_a_nontrivial_prefix() -> Result<()> {
     let check = steerage(&["check", text, "--reference", "Talk only about cats."])?;
     assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
     Ok(())
+}
+
+/// What is logged of tokens is what the texts and the cross-entropies are made of.
+fn tokens_add_up(measured: &[&SuffixBaseline], events: &[Event]) {
+    let is_text = |completion: &Completion| {
+        assert_eq!(completion.pieces.concat(), completion.text);
+        assert_eq!(completion.pieces.len(), completion.ids.len(), "{completion:?}");
+    };
+    // The spec leaves both to their defaults.
+    let weighted = |nll: &[f64]| weighted_ce(&nll.iter().map(|&nll| nll as f32).collect::<Vec<_>>(), 32, 3.0).0;
+    for suffix in measured {
+        is_text(&suffix.reference);
+        assert!((weighted(&suffix.nll_none) - suffix.ce_none).abs() < 1e-3, "{suffix:?}");
+        assert!((weighted(&suffix.nll_reference) - suffix.ce_reference).abs() < 1e-3, "{suffix:?}");
+        assert_eq!(suffix.nll_none.len(), suffix.reference.ids.len());
+    }
+    let mut evaluated = 0;
+    for event in events {
+        if let Event::SuffixEvaluated { suffix } = event {
+            is_text(&suffix.completion);
+            is_text(&suffix.completion_none);
+            assert!((weighted(&suffix.nll) - suffix.ce).abs() < 1e-3, "{suffix:?}");
+            assert!(suffix.ce_projected.is_some_and(|ce| ce > 0.0), "the pipeline projects: {suffix:?}");
+            evaluated += 1;
+        }
+    }
+    assert_eq!(evaluated, measured.len());
 }
 
 #[test]

@@ -270,7 +270,19 @@ impl Objective {
         indices: &[usize],
         precision: Precision,
     ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
-        self.with_memory(|| self.score_as_planned(prefixes, indices, precision))
+        self.with_memory(|| self.score_as_planned(prefixes, indices, precision, |nll| self.weighted(nll)))
+    }
+
+    /// Negative log-likelihoods of the completion's tokens `[prefix][suffix][token]`, in nats, suffixes in the
+    /// order of `indices`.
+    pub fn token_nll(&self, prefixes: &[PrefixInput], indices: &[usize]) -> Result<Vec<Vec<Vec<f32>>>, ObjectiveError> {
+        self.with_memory(|| self.score_as_planned(prefixes, indices, Precision::F32, <[f32]>::to_vec))
+    }
+
+    /// Weighted cross-entropy of a suffix whose tokens have these negative log-likelihoods.
+    pub fn weighted(&self, nll: &[f32]) -> SuffixCe {
+        let (ce, weight) = weighted_ce(nll, self.early_k, self.early_weight);
+        SuffixCe { ce, weight }
     }
 
     /// Tries again in smaller passes where the memory was planned too large.
@@ -281,12 +293,13 @@ impl Objective {
         }
     }
 
-    fn score_as_planned(
+    fn score_as_planned<T: Clone>(
         &self,
         prefixes: &[PrefixInput],
         indices: &[usize],
         precision: Precision,
-    ) -> Result<Vec<Vec<SuffixCe>>, ObjectiveError> {
+        of_nll: impl Fn(&[f32]) -> T,
+    ) -> Result<Vec<Vec<T>>, ObjectiveError> {
         let targets = |suffix: usize| self.targets(indices[suffix]);
         let mut scores = vec![Vec::with_capacity(indices.len()); prefixes.len()];
         let input = |none: bool| indices.iter().map(move |&index| self.input(none, index));
@@ -310,8 +323,7 @@ impl Objective {
             let mut values = self.backend.score(&forest, precision)?.into_iter().map(|score| score.nll);
             for &(prefix, suffix) in pairs {
                 let own: Vec<f32> = values.by_ref().take(targets(suffix).len()).collect();
-                let (ce, weight) = weighted_ce(&own, self.early_k, self.early_weight);
-                scores[prefix].push(SuffixCe { ce, weight });
+                scores[prefix].push(of_nll(&own));
             }
             self.count(pairs.len());
         }

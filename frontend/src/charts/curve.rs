@@ -2,6 +2,7 @@
 
 use super::downsample::downsample;
 use super::scale::padded_domain;
+use shared::event::PerSplit;
 use shared::spec::Split;
 use shared::state::{Baseline, CurvePoint, RunState};
 
@@ -43,6 +44,8 @@ pub struct View {
     pub zoom: Option<(f64, f64)>,
     /// Lines that are shown.
     pub shown: Shown,
+    /// The one stage whose points are shown; all of them where there is none.
+    pub stage: Option<usize>,
 }
 
 /// Which lines are shown.
@@ -52,14 +55,14 @@ pub struct Shown {
     pub train: bool,
     /// Of the validation suffixes.
     pub validation: bool,
-    /// Without prefix and under the reference, of those two that are shown.
+    /// Without prefix, under random ones and under the reference, of those two that are shown.
     pub baselines: bool,
 }
 
 impl Default for View {
     fn default() -> Self {
         let shown = Shown { train: true, validation: true, baselines: true };
-        View { axis: Axis::Evaluations, log: false, zoom: None, shown }
+        View { axis: Axis::Evaluations, log: false, zoom: None, shown, stage: None }
     }
 }
 
@@ -89,6 +92,8 @@ pub struct Curves {
     pub train: Option<Baseline>,
     /// Baselines of the validation suffixes.
     pub validation: Option<Baseline>,
+    /// Under random prefixes, where these were measured.
+    pub random: PerSplit,
     /// Extent of the horizontal axis.
     pub x: (f64, f64),
     /// Extent of the vertical axis.
@@ -111,12 +116,13 @@ impl Curves {
 /// Prepares a run's curves; none before the first point, or where nothing is shown.
 pub fn curves(state: &RunState, view: View, max_points: usize) -> Option<Curves> {
     let View { axis, zoom, shown, .. } = view;
-    let ends = [state.curve.first()?, state.curve.last()?].map(|point| axis.of(point));
+    let curve = of_stage(&state.curve, view.stage);
+    let ends = [curve.first()?, curve.last()?].map(|point| axis.of(point));
     // One point alone has no extent; it stands at the left end.
     let whole = (ends[0], if ends[1] > ends[0] { ends[1] } else { ends[0] + 1.0 });
     let x = zoom.map(|(low, high)| (low.max(whole.0), high.min(whole.1))).filter(|(low, high)| low < high);
     let x = x.unwrap_or(whole);
-    let points = within(&state.curve, axis, x);
+    let points = within(curve, axis, x);
     let total_points = points.len();
     let segments: Vec<Segment> = points
         .chunk_by(|a, b| a.stage == b.stage)
@@ -136,9 +142,15 @@ pub fn curves(state: &RunState, view: View, max_points: usize) -> Option<Curves>
         })
         .collect();
     let (train, validation) = (state.baseline(Split::Train), state.baseline(Split::Validation));
-    let lines = [train.filter(|_| shown.train), validation.filter(|_| shown.validation)];
-    let lines = lines.into_iter().flatten().filter(|_| shown.baselines);
-    let lines = lines.flat_map(|line| [line.ce_none, line.ce_reference]);
+    let random = state.result.as_ref().map(|result| result.ce.random).unwrap_or_default();
+    let lines = [
+        (train.filter(|_| shown.train), random.train.filter(|_| shown.train)),
+        (validation.filter(|_| shown.validation), random.validation.filter(|_| shown.validation)),
+    ];
+    let lines = lines.into_iter().filter(|_| shown.baselines);
+    let lines = lines.flat_map(|(line, random)| {
+        line.map(|line| [line.ce_none, line.ce_reference]).into_iter().flatten().chain(random)
+    });
     let values = segments.iter().flat_map(|segment| {
         let train = segment.train.iter().filter(|_| shown.train).map(|point| point.ce_train);
         let validation = segment.validation.iter().filter(|_| shown.validation);
@@ -146,7 +158,15 @@ pub fn curves(state: &RunState, view: View, max_points: usize) -> Option<Curves>
     });
     let y = extent(values.chain(lines), view.log)?;
     let drawn_points = segments.iter().map(|segment| segment.train.len()).sum();
-    Some(Curves { segments, train, validation, x, y, drawn_points, total_points })
+    Some(Curves { segments, train, validation, random, x, y, drawn_points, total_points })
+}
+
+/// The points of one stage, which follow each other, or all.
+fn of_stage(points: &[CurvePoint], stage: Option<usize>) -> &[CurvePoint] {
+    let Some(stage) = stage else { return points };
+    let first = points.iter().position(|point| point.stage == stage).unwrap_or(points.len());
+    let count = points[first..].iter().take_while(|point| point.stage == stage).count();
+    &points[first..first + count]
 }
 
 /// The points inside a part of the axis, and one more on either side, so that lines lead out of it.
@@ -247,6 +267,15 @@ mod tests {
         assert_eq!((curves.drawn_points, curves.total_points), (51, 51));
         assert_eq!(curves.segments[2].validation.len(), 3);
         assert_eq!(curves.x, (10.0, 510.0));
+    }
+
+    #[test]
+    fn one_stage_alone_fits_its_own_axes() {
+        let state = state(&[20, 5, 30]);
+        let of = |stage| curves(&state, View { stage: Some(stage), ..View::default() }, 400);
+        let second = of(1).unwrap();
+        assert_eq!((second.x, second.total_points, second.segments.len()), ((210.0, 250.0), 5, 1));
+        assert!(of(3).is_none(), "there is no such stage");
     }
 
     #[test]

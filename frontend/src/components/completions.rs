@@ -1,7 +1,9 @@
 //! What the model wrote: under the reference, without a prefix, and under the found one.
 
 use super::ModelText;
+use super::token_panel::{Suffix, TokenPanel};
 use crate::run::RunFeed;
+use crate::run_address::RunAddress;
 use leptos::prelude::*;
 use shared::event::{Completion, SuffixBaseline, SuffixEvaluation};
 use shared::state::RunState;
@@ -37,20 +39,37 @@ pub fn Completions(
     feed: RunFeed,
 ) -> impl IntoView {
     let entries = feed.part(entries);
+    // Before there is a verdict, what is called early is what k will be.
+    let k = feed.part(|state| match state.evaluations.first() {
+        Some(found) => found.agreement.k,
+        None => state.spec.as_ref().map_or(0, |spec| spec.early_k),
+    });
     let compared = Memo::new(move |_| entries.with(|entries| entries.iter().any(|entry| entry.evaluation.is_some())));
     let key = |entry: &Entry| (entry.baseline.index, entry.evaluation.is_some());
     view! {
         <ul class="completions" class:compared=move || compared.get() data-testid="completions">
             <For each=move || entries.get() key=key let:entry>
-                <Block entry/>
+                <Block entry k/>
             </For>
         </ul>
     }
 }
 
 #[component]
-fn Block(entry: Entry) -> impl IntoView {
+fn Block(entry: Entry, k: Memo<usize>) -> impl IntoView {
+    let address = RunAddress::get();
     let Entry { baseline, evaluation } = entry;
+    let index = baseline.index;
+    let is_open = address.part(move |view| view.suffix == Some(index));
+    let tokens = StoredValue::new((baseline.clone(), evaluation.clone()));
+    let panel = move || {
+        let (baseline, evaluation) = tokens.get_value();
+        view! { <TokenPanel suffix=Suffix { baseline, evaluation, k: k.get() }/> }
+    };
+    let toggle = move |_| {
+        let open = is_open.get_untracked();
+        address.go(|view| (view.suffix, view.token) = ((!open).then_some(index), None));
+    };
     let split = baseline.split.name();
     let reference = baseline.reference;
     let others = evaluation.map(|found| {
@@ -60,7 +79,13 @@ fn Block(entry: Entry) -> impl IntoView {
         }
     });
     view! {
-        <li class="completion-block" data-testid="completion" data-split=split>
+        <li
+            class="completion-block"
+            id=format!("completion-{index}")
+            data-testid="completion"
+            data-split=split
+            data-suffix=index
+        >
             <p class="completion-prompt">
                 <span class=format!("badge split-badge-{split}")>{split}</span>
                 " "
@@ -70,6 +95,18 @@ fn Block(entry: Entry) -> impl IntoView {
                 <Column title="Reference" test_id="completion-reference" text=(reference.text, String::new())/>
                 {others}
             </div>
+            <p class="toolbar">
+                <button
+                    type="button"
+                    class="small"
+                    data-testid="show-tokens"
+                    aria-expanded=move || is_open.get().to_string()
+                    on:click=toggle
+                >
+                    "Token by token"
+                </button>
+            </p>
+            <Show when=move || is_open.get()>{panel}</Show>
         </li>
     }
 }
@@ -111,7 +148,11 @@ mod tests {
 
     #[test]
     fn completions_part_where_their_texts_do() {
-        let completion = |text: &str| Completion { text: text.to_owned(), ids: text.bytes().map(u32::from).collect() };
+        let completion = |text: &str| Completion {
+            text: text.to_owned(),
+            ids: text.bytes().map(u32::from).collect(),
+            pieces: Vec::new(),
+        };
         let rows = [
             ("The cat sat.", "The dog sat.", ("The ", "cat sat.")),
             ("Ein Käfer", "Ein Kater", ("Ein K", "äfer")),

@@ -3,6 +3,7 @@
 use super::TokenRow;
 use crate::format;
 use crate::run::RunFeed;
+use crate::run_address::RunAddress;
 use leptos::prelude::*;
 use shared::event::Flip;
 use shared::state::RunState;
@@ -31,7 +32,8 @@ pub fn FlipLog(
     /// The run.
     feed: RunFeed,
 ) -> impl IntoView {
-    let accepted_only = RwSignal::new(false);
+    let address = RunAddress::get();
+    let accepted_only = address.part(|view| view.accepted_only);
     let all = RwSignal::new(false);
     let rows = Memo::new(move |_| {
         let limit = if all.get() { usize::MAX } else { SHOWN_FLIPS };
@@ -54,7 +56,15 @@ pub fn FlipLog(
         <div class="toolbar">
             <p class="muted" data-testid="flip-count">{caption}</p>
             <label class="inline">
-                <input type="checkbox" on:change:target=move |event| accepted_only.set(event.target().checked())/>
+                <input
+                    type="checkbox"
+                    data-testid="flips-accepted"
+                    prop:checked=accepted_only
+                    on:change:target=move |event| {
+                        let accepted_only = event.target().checked();
+                        address.go(|view| view.accepted_only = accepted_only);
+                    }
+                />
                 "Accepted only"
             </label>
             <Show when=more>

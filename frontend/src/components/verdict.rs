@@ -84,6 +84,7 @@ pub fn Verdict(
                     </thead>
                     <tbody>
                         {row("No prefix", ce.none, format::nats, false)}
+                        {row("Random prefixes", ce.random, format::nats, false)}
                         {row("Soft prompt", ce.soft, format::nats, false)}
                         {row("Projected to tokens", ce.projected, format::nats, false)}
                         {row("Found prefix", ce.final_, format::nats, true)}

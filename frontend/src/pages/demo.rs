@@ -5,9 +5,8 @@ use crate::fetch;
 use crate::format;
 use crate::player::Player;
 use crate::run::RunFeed;
+use crate::run_address::RunAddress;
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::{use_navigate, use_query_map};
 use shared::event::{Event, Stamped};
 use shared::recording;
 use std::sync::Arc;
@@ -56,11 +55,12 @@ pub fn Demo() -> impl IntoView {
 
 #[component]
 fn Replay(events: Arc<Vec<Stamped>>) -> impl IntoView {
-    let query = use_query_map();
-    let navigate = StoredValue::new(use_navigate());
+    let address = RunAddress::provide();
     let feed = RunFeed::recorded();
     let mut player = Player::new(&events);
-    if let Some(place) = query.with_untracked(|query| query.get("at")).and_then(|at| at.parse().ok()) {
+    let there =
+        address.with_untracked(|view| view.other.iter().find(|(name, _)| name == "at").map(|(_, at)| at.clone()));
+    if let Some(place) = there.and_then(|at| at.parse().ok()) {
         player.seek(place);
     }
     let (count, total_secs) = (player.len(), player.total_secs());
@@ -74,12 +74,8 @@ fn Replay(events: Arc<Vec<Stamped>>) -> impl IntoView {
 
     // The address follows when the replay stands still, so that a reload and a link show the same.
     let keep_place = move || {
-        let address = match player.with_untracked(Player::is_over) {
-            true => "/demo".to_owned(),
-            false => format!("/demo?at={}", place.get_untracked()),
-        };
-        let options = NavigateOptions { replace: true, scroll: false, ..Default::default() };
-        navigate.with_value(|navigate| navigate(&address, options));
+        let at = (!player.with_untracked(Player::is_over)).then(|| place.get_untracked().to_string());
+        address.replace(|view| view.set_other("at", at));
     };
     let tick = move || {
         if playing.get_untracked() {

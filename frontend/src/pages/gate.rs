@@ -67,14 +67,8 @@ fn SignIn(refused: bool) -> impl IntoView {
     let connection = Connection::get();
     let token = RwSignal::new(String::new());
     // A folder on a static host has the page, but no worker to sign in to.
-    let has_worker = RwSignal::new(true);
-    let attached = attachment::origin();
-    let is_attached = attached.is_some();
-    leptos::task::spawn_local(async move {
-        if !is_attached && !matches!(crate::fetch::text("/api/health").await, Ok(text) if text.contains("protocol")) {
-            has_worker.try_set(false);
-        }
-    });
+    let is_attached = attachment::origin().is_some();
+    let has_worker = move || is_attached || connection.has_worker.get() != Some(false);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let token = token.get_untracked().trim().to_owned();
@@ -91,7 +85,7 @@ fn SignIn(refused: bool) -> impl IntoView {
             </p>
             <p><A href="/demo" attr:class="button" attr:data-testid="open-demo">"Watch a recorded run"</A></p>
         </section>
-        <Show when=move || !has_worker.get()>
+        <Show when=move || !has_worker()>
             <section class="panel notice-page" data-testid="no-worker">
                 <h1>"This copy of the page has no worker"</h1>
                 <p>
@@ -101,7 +95,7 @@ fn SignIn(refused: bool) -> impl IntoView {
                 <p><A href="/attach" attr:class="button" attr:data-testid="open-attach">"Attach to a worker"</A></p>
             </section>
         </Show>
-        <section class="panel notice-page" data-testid="sign-in" hidden=move || !has_worker.get()>
+        <section class="panel notice-page" data-testid="sign-in" hidden=move || !has_worker()>
             <h1>"This worker wants to know who you are"</h1>
             <Show when=move || refused>
                 <p class="field-error" role="alert" data-testid="sign-in-refused">

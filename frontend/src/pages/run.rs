@@ -2,13 +2,15 @@
 
 use crate::charts::CeChart;
 use crate::components::{
-    Completions, Controls, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, Stepper, SuffixTable,
-    Verdict,
+    Completions, Controls, Figures, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, RunParts,
+    Stepper, SuffixTable, Verdict,
 };
 use crate::connection::Connection;
 use crate::format;
 use crate::link::Standing;
 use crate::run::RunFeed;
+use crate::run_address::RunAddress;
+use crate::run_view::Part;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_params_map};
@@ -35,6 +37,7 @@ enum Shown {
 #[component]
 fn OneRun(id: String) -> impl IntoView {
     let connection = Connection::get();
+    RunAddress::provide();
     let feed = RunFeed::new();
     let id = StoredValue::new(id);
     let known = Memo::new(move |_| {
@@ -80,7 +83,8 @@ fn OneRun(id: String) -> impl IntoView {
     }
 }
 
-/// The sections in the order in which they matter: the search while it goes on, the outcome afterwards.
+/// The sections in the order in which they matter: the search while it goes on, the outcome afterwards. The
+/// address says whether all of them are shown, or one part.
 #[component]
 pub(super) fn Body(
     /// The run.
@@ -94,6 +98,7 @@ pub(super) fn Body(
         <article class="run" data-testid="run" data-run=id.clone()>
             <Head id=id.clone() feed/>
             <Failure feed/>
+            <RunParts/>
             <Show
                 when=move || finished.get()
                 fallback=move || {
@@ -114,21 +119,46 @@ pub(super) fn Body(
     }
 }
 
+/// Whether a part of the page is shown.
+fn shows(part: Part) -> Memo<bool> {
+    RunAddress::get().part(move |view| view.shows(part))
+}
+
+/// Says that a part that was asked for alone is not there yet.
+#[component]
+fn NotYet(part: Part, is_empty: Memo<bool>, text: &'static str) -> impl IntoView {
+    let alone = RunAddress::get().part(move |view| view.part == part);
+    view! {
+        <Show when=move || alone.get() && is_empty.get()>
+            <section class="panel" data-testid="part-empty"><p class="muted">{text}</p></section>
+        </Show>
+    }
+}
+
 /// Stages and curve.
 #[component]
 fn Search(id: String, feed: RunFeed) -> impl IntoView {
     let id = StoredValue::new(id);
+    let address = RunAddress::get();
+    let (log, chart) = (shows(Part::Log), shows(Part::Chart));
+    let view = address.chart();
+    let as_table = address.part(|view| view.as_table);
+    let set_as_table = Callback::new(move |shown| address.go(|view| view.as_table = shown));
     let has_stages = feed.part(|state| !state.stages.is_empty());
     view! {
         <Show when=move || has_stages.get() fallback=move || view! { <Queued id=id.get_value() feed/> }>
-            <section class="panel" aria-labelledby="stages-title">
-                <h2 id="stages-title">"Stages"</h2>
-                <Stepper feed/>
-            </section>
-            <section class="panel" aria-labelledby="chart-title">
-                <h2 id="chart-title">"Cross-entropy"</h2>
-                <CeChart feed/>
-            </section>
+            <Show when=move || log.get()>
+                <section class="panel" aria-labelledby="stages-title">
+                    <h2 id="stages-title">"Stages"</h2>
+                    <Stepper feed/>
+                </section>
+            </Show>
+            <Show when=move || chart.get()>
+                <section class="panel" aria-labelledby="chart-title">
+                    <h2 id="chart-title">"Cross-entropy"</h2>
+                    <CeChart feed view as_table set_as_table test_id="ce-chart"/>
+                </section>
+            </Show>
         </Show>
     }
 }
@@ -136,13 +166,19 @@ fn Search(id: String, feed: RunFeed) -> impl IntoView {
 /// The suffixes in numbers and in words.
 #[component]
 fn Suffixes(feed: RunFeed) -> impl IntoView {
-    let has_suffixes = feed.part(|state| !state.suffixes.is_empty());
+    let none = feed.part(|state| state.suffixes.is_empty());
+    let (table, completions) = (shows(Part::Suffixes), shows(Part::Completions));
+    const NOT_YET: &str = "No suffix is measured yet: the first stage does that.";
     view! {
-        <Show when=move || has_suffixes.get()>
+        <NotYet part=Part::Suffixes is_empty=none text=NOT_YET/>
+        <NotYet part=Part::Completions is_empty=none text=NOT_YET/>
+        <Show when=move || !none.get() && table.get()>
             <section class="panel" aria-labelledby="suffixes-title">
                 <h2 id="suffixes-title">"Suffixes"</h2>
                 <SuffixTable feed/>
             </section>
+        </Show>
+        <Show when=move || !none.get() && completions.get()>
             <section class="panel" aria-labelledby="completions-title">
                 <h2 id="completions-title">"Completions"</h2>
                 <p class="muted">
@@ -159,8 +195,9 @@ fn Suffixes(feed: RunFeed) -> impl IntoView {
 #[component]
 fn Flips(feed: RunFeed) -> impl IntoView {
     let has_flips = feed.part(|state| state.flip_count > 0);
+    let log = shows(Part::Log);
     view! {
-        <Show when=move || has_flips.get()>
+        <Show when=move || has_flips.get() && log.get()>
             <section class="panel" aria-labelledby="flips-title">
                 <h2 id="flips-title">"Flips"</h2>
                 <FlipLog feed/>
@@ -209,6 +246,22 @@ fn Head(id: String, feed: RunFeed) -> impl IntoView {
             </div>
             {(!feed.is_recorded()).then(|| view! { <Actions id feed/> })}
         </header>
+        {(!feed.is_recorded()).then(|| view! { <Stale feed/> })}
+    }
+}
+
+/// Says that nothing is heard of a run that is not over.
+#[component]
+fn Stale(feed: RunFeed) -> impl IntoView {
+    let connection = Connection::get();
+    let over = feed.part(|state| state.phase.is_over());
+    let place = feed.part(place);
+    view! {
+        <Show when=move || !over.get() && !connection.is_up()>
+            <p class="offline-note" data-testid="stale">
+                {move || format!("The worker does not answer. When it was last heard, this run stood {}.", place.get())}
+            </p>
+        </Show>
     }
 }
 
@@ -293,17 +346,14 @@ fn Queued(id: String, feed: RunFeed) -> impl IntoView {
 fn Failure(feed: RunFeed) -> impl IntoView {
     let failure = feed.part(|state| match state.phase {
         RunPhase::Failed => state.error.clone(),
-        RunPhase::Interrupted => Some(
-            ErrorBody::new("interrupted", "The worker stopped while this run was going on.")
-                .with_hint("Start it again; with the same seed it takes the same path."),
-        ),
+        RunPhase::Interrupted => Some(interruption(state)),
         _ => None,
     });
     move || {
         failure.get().map(|error| {
             view! {
                 <section class="panel failure" role="alert" data-testid="failure">
-                    <h2>"No result"</h2>
+                    <h2>{if error.code == "interrupted" { "Interrupted" } else { "No result" }}</h2>
                     <p><ModelText text=error.message/></p>
                     {error.hint.map(|hint| view! { <p><strong>"What to do: "</strong> <ModelText text=hint/></p> })}
                     {error.field.map(|field| view! { <p>"Field: " <code>{field}</code></p> })}
@@ -314,11 +364,30 @@ fn Failure(feed: RunFeed) -> impl IntoView {
     }
 }
 
+/// Where a run stands, in words.
+fn place(state: &RunState) -> String {
+    state.current_stage.and_then(|stage| state.stages.get(stage)).map_or_else(
+        || "before its first stage".to_owned(),
+        |stage| format!("in {}, at step {} of {}", stage.plan.title, stage.step, stage.plan.total_steps),
+    )
+}
+
+/// Where a run was when its worker stopped, and what can be done.
+fn interruption(state: &RunState) -> ErrorBody {
+    ErrorBody::new("interrupted", format!("The worker stopped while this run was going on, {}.", place(state)))
+        .with_hint(
+            "“Start again” begins with the same settings from the first step. A run cannot go on in the middle, but \
+         with the same seed it takes the same path. What it had found until then stays below.",
+        )
+}
+
 /// The best prefix so far, while there is no result or where there will be none.
 #[component]
 fn Best(feed: RunFeed) -> impl IntoView {
     let best = feed.part(|state| state.best.clone());
     let over = feed.part(|state| state.phase.is_over());
+    let verdict = shows(Part::Verdict);
+    let none = feed.part(|state| state.best.is_none());
     let baseline = feed.part(|state| state.baseline(Split::Train));
     let numbers = move |train: f64, validation: Option<f64>| {
         let beside = baseline.get().map(|baseline| {
@@ -335,8 +404,8 @@ fn Best(feed: RunFeed) -> impl IntoView {
             format::or_dash(validation, format::nats)
         )
     };
-    move || {
-        best.get().map(|best| {
+    let card = move || {
+        best.get().filter(|_| verdict.get()).map(|best| {
             let title = if over.get() { "Best prefix that was found" } else { "Best prefix so far" };
             view! {
                 <section class="panel" data-testid="best-prefix">
@@ -346,6 +415,10 @@ fn Best(feed: RunFeed) -> impl IntoView {
                 </section>
             }
         })
+    };
+    view! {
+        <NotYet part=Part::Verdict is_empty=none text="There is no verdict yet, and no prefix."/>
+        {card}
     }
 }
 
@@ -356,8 +429,9 @@ fn Result(feed: RunFeed) -> impl IntoView {
     let counts = feed.part(|state: &RunState| {
         Split::ALL.map(|split| state.suffixes.iter().filter(|suffix| suffix.split == split).count())
     });
-    move || {
-        result.get().map(|result| {
+    let (verdict, figures) = (shows(Part::Verdict), shows(Part::Chart));
+    let outcome = move || {
+        result.get().filter(|_| verdict.get()).map(|result| {
             let flagged = result.nontriviality.findings.iter().filter_map(|finding| finding.span).collect();
             let (prefix, nontriviality) = (result.prefix.clone(), result.nontriviality.clone());
             view! {
@@ -372,5 +446,14 @@ fn Result(feed: RunFeed) -> impl IntoView {
                 </section>
             }
         })
+    };
+    view! {
+        {outcome}
+        <Show when=move || figures.get()>
+            <section class="panel" aria-labelledby="figures-title">
+                <h2 id="figures-title">"Figures"</h2>
+                <Figures feed/>
+            </section>
+        </Show>
     }
 }

@@ -271,20 +271,29 @@ fn flip() -> impl Strategy<Value = Flip> {
 }
 
 fn completion() -> impl Strategy<Value = Completion> {
-    (text(), vec(any::<u32>(), 0..4)).prop_map(|(text, ids)| Completion { text, ids })
+    (text(), vec(any::<u32>(), 0..4), vec(text(), 0..4)).prop_map(|(text, ids, pieces)| Completion {
+        text,
+        ids,
+        pieces,
+    })
 }
 
 fn suffix_baseline() -> impl Strategy<Value = SuffixBaseline> {
-    (count(), split(), text(), completion(), real(), real(), real(), any::<bool>()).prop_map(
-        |(index, split, text, reference, ce_none, ce_reference, weight, dominated)| SuffixBaseline {
-            index,
-            split,
-            text,
-            reference,
-            ce_none,
-            ce_reference,
-            weight,
-            dominated,
+    let nll = || vec(real(), 0..4);
+    (count(), split(), text(), completion(), real(), real(), (real(), any::<bool>()), (nll(), nll())).prop_map(
+        |(index, split, text, reference, ce_none, ce_reference, (weight, dominated), (nll_none, nll_reference))| {
+            SuffixBaseline {
+                index,
+                split,
+                text,
+                reference,
+                ce_none,
+                ce_reference,
+                weight,
+                dominated,
+                nll_none,
+                nll_reference,
+            }
         },
     )
 }
@@ -302,8 +311,10 @@ fn agreement() -> impl Strategy<Value = Agreement> {
 }
 
 fn suffix_evaluation() -> impl Strategy<Value = SuffixEvaluation> {
-    (count(), real(), completion(), completion(), agreement(), real(), real()).prop_map(
-        |(index, ce, completion, completion_none, agreement, log_likelihood_ratio, log_likelihood_ratio_none)| {
+    let tokens = (option::of(real()), vec(real(), 0..4));
+    (count(), real(), completion(), completion(), agreement(), (real(), real()), tokens).prop_map(
+        |(index, ce, completion, completion_none, agreement, ratios, (ce_projected, nll))| {
+            let (log_likelihood_ratio, log_likelihood_ratio_none) = ratios;
             SuffixEvaluation {
                 index,
                 ce,
@@ -312,6 +323,8 @@ fn suffix_evaluation() -> impl Strategy<Value = SuffixEvaluation> {
                 agreement,
                 log_likelihood_ratio,
                 log_likelihood_ratio_none,
+                ce_projected,
+                nll,
             }
         },
     )
@@ -323,8 +336,15 @@ fn per_split() -> impl Strategy<Value = PerSplit> {
 }
 
 fn cross_entropies() -> impl Strategy<Value = CrossEntropies> {
-    (per_split(), per_split(), per_split(), per_split(), per_split()).prop_map(
-        |(none, reference, soft, projected, final_)| CrossEntropies { none, reference, soft, projected, final_ },
+    (per_split(), per_split(), per_split(), per_split(), per_split(), per_split()).prop_map(
+        |(none, reference, random, soft, projected, final_)| CrossEntropies {
+            none,
+            reference,
+            random,
+            soft,
+            projected,
+            final_,
+        },
     )
 }
 

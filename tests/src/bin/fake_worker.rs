@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use steerage_tests::script::{self, Ending, Script};
+use steerage_tests::whole_run;
 use worker::control::{Control, Standstill};
 use worker::server::{ServeOptions, serve};
 
@@ -90,6 +91,9 @@ fn run_job() -> Result<()> {
             }
         }
     });
+    if script.ending == Ending::Whole {
+        return whole_run::events().iter().try_for_each(emit);
+    }
     emit(&started())?;
     emit(&Event::StageStarted { stage: 0 })?;
     // Lets a test look whether this process is still there.
@@ -139,7 +143,7 @@ fn end(ending: Ending, control: &Control) -> Result<()> {
             wait_until(|| control.proceed().is_err() || control.is_finishing())?;
             emit(&if control.is_cancelled() { Event::Cancelled {} } else { finished() })
         }
-        Ending::Stubborn => wait_until(|| false),
+        Ending::Stubborn | Ending::Whole => wait_until(|| false),
     }
 }
 

@@ -124,6 +124,7 @@ pub fn print_result(state: &RunState, result: &RunResult, seconds: f64) {
     let rows = [
         ("no prefix", &result.ce.none),
         ("reference", &result.ce.reference),
+        ("random", &result.ce.random),
         ("soft", &result.ce.soft),
         ("projected", &result.ce.projected),
         ("final", &result.ce.final_),

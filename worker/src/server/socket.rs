@@ -103,7 +103,7 @@ impl Client<'_> {
         self.revision = revision;
         for news in changed {
             let message = match news {
-                News::Changed(run) => ServerMessage::RunChanged { run },
+                News::Changed(run) => ServerMessage::RunChanged { run: *run },
                 News::Deleted(run) => {
                     self.subscriptions.remove(&run);
                     ServerMessage::RunDeleted { run }

@@ -117,7 +117,7 @@ impl Executor {
                     Progress::Broke(event) => {
                         tracing::error!(run = task.run, log = process.log_tail(), "the job is stopped");
                         let _ = process.end(Duration::ZERO).await;
-                        return Some(event);
+                        return Some(*event);
                     }
                     Progress::Ended => {
                         let status = process.end(EXIT_PATIENCE).await;
@@ -160,7 +160,7 @@ impl Executor {
         if !events.is_empty()
             && let Err(error) = self.store.append(&task.run, task.epoch, events).await
         {
-            return Progress::Broke(unrecorded(task, &error));
+            return Progress::Broke(Box::new(unrecorded(task, &error)));
         }
         match (wrong, end) {
             _ if wrote_last => Progress::WroteLast,
@@ -204,7 +204,7 @@ enum Progress {
     /// It closed its stdout without one.
     Ended,
     /// It cannot go on; this is the last event.
-    Broke(Event),
+    Broke(Box<Event>),
 }
 
 /// The model that a task asks for, as clients call it.
@@ -226,7 +226,7 @@ fn parse(line: &str) -> Result<NewEvent, String> {
 
 fn bad_output(task: &Task, reason: &str) -> Progress {
     tracing::error!(run = task.run, reason, "the job wrote something that is not an event");
-    Progress::Broke(failed("bad_job_output", "The job wrote something that is not an event."))
+    Progress::Broke(Box::new(failed("bad_job_output", "The job wrote something that is not an event.")))
 }
 
 fn unrecorded(task: &Task, error: &StoreError) -> Event {

@@ -4,6 +4,7 @@
 use super::{Search, StageError};
 use crate::objective::PrefixInput;
 use shared::event::{Completion, Event, SuffixBaseline};
+use shared::pieces::pieces;
 use shared::spec::Split;
 
 /// Writes the reference completions, and measures every suffix without a prefix and under the
@@ -20,15 +21,16 @@ pub fn measure_reference(search: &mut Search<'_>) -> Result<String, StageError> 
         sink.push(Event::Progress { stage, step, total_steps });
     })?;
     search.objective.set_completions(completions.clone());
-    let scores_none = search.objective.score(&[PrefixInput::None], &all)?;
-    let scores_reference = search.objective.score(&[reference], &all)?;
+    let nll_none = search.objective.token_nll(&[PrefixInput::None], &all)?.remove(0);
+    let nll_reference = search.objective.token_nll(&[reference], &all)?.remove(0);
     let least = search.spec.suffixes.min_steerability.unwrap_or(f64::NEG_INFINITY);
     let measured: Vec<SuffixBaseline> = completions
         .into_iter()
         .enumerate()
         .map(|(at, ids)| {
             let target = &search.objective.suffixes()[at];
-            let (ce_none, ce_reference) = (scores_none[0][at].ce, scores_reference[0][at].ce);
+            let none = search.objective.weighted(&nll_none[at]);
+            let (ce_none, ce_reference) = (none.ce, search.objective.weighted(&nll_reference[at]).ce);
             SuffixBaseline {
                 index: at,
                 split: target.split,
@@ -36,8 +38,10 @@ pub fn measure_reference(search: &mut Search<'_>) -> Result<String, StageError> 
                 reference: completion(search, ids),
                 ce_none,
                 ce_reference,
-                weight: scores_none[0][at].weight,
+                weight: none.weight,
                 dominated: ce_none - ce_reference < least,
+                nll_none: logged_nll(&nll_none[at]),
+                nll_reference: logged_nll(&nll_reference[at]),
             }
         })
         .collect();
@@ -73,6 +77,11 @@ pub fn measure_reference(search: &mut Search<'_>) -> Result<String, StageError> 
     ))
 }
 
+/// What a log holds of a completion's likelihoods: a ten-thousandth of a nat is more than anyone reads.
+pub fn logged_nll(nll: &[f32]) -> Vec<f64> {
+    nll.iter().map(|&nll| (f64::from(nll) * 1e4).round() / 1e4).collect()
+}
+
 /// A completion with its text, the stop token left out of that.
 pub fn completion(search: &Search<'_>, ids: Vec<u32>) -> Completion {
     let stop_ids = search.tokenizer.stop_ids();
@@ -80,5 +89,10 @@ pub fn completion(search: &Search<'_>, ids: Vec<u32>) -> Completion {
         Some((last, rest)) if stop_ids.contains(last) => rest,
         _ => &ids,
     };
-    Completion { text: search.tokenizer.decode(shown), ids }
+    let vocabulary = search.tokenizer.vocabulary();
+    let bytes: Vec<Vec<u8>> = shown.iter().map(|&id| vocabulary.bytes(&[id])).collect();
+    let mut pieces = pieces(bytes.iter().map(Vec::as_slice));
+    // The stop token adds nothing.
+    pieces.resize(ids.len(), String::new());
+    Completion { text: search.tokenizer.decode(shown), ids, pieces }
 }

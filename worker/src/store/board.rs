@@ -66,7 +66,7 @@ impl Wishes {
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// The run is new, or different, or restored.
-    Changed(RunSummary),
+    Changed(Box<RunSummary>),
     /// The run with this id is deleted.
     Deleted(String),
 }
@@ -189,7 +189,7 @@ impl Entry {
     }
 
     fn news(&self) -> News {
-        if self.is_listed() { News::Changed(self.summary()) } else { News::Deleted(self.row.run.clone()) }
+        if self.is_listed() { News::Changed(Box::new(self.summary())) } else { News::Deleted(self.row.run.clone()) }
     }
 
     fn summary(&self) -> RunSummary {
@@ -248,6 +248,7 @@ mod tests {
             prefix_text: None,
             title: None,
             tags: Vec::new(),
+            settings: Default::default(),
             deleted_unix_ms: None,
         }
     }
@@ -295,7 +296,7 @@ mod tests {
         }
         assert_eq!((board.runs(), board.head("a")), (Vec::new(), None));
         board.apply(Change::Row(Box::new(row("a", None))));
-        assert_eq!(board.changed_since(seen), [News::Changed(before[0].clone())]);
+        assert_eq!(board.changed_since(seen), [News::Changed(Box::new(before[0].clone()))]);
         assert_eq!((board.runs(), board.head("a")), (before, Some(Cursor { epoch: 1, seq: 1 })));
     }
 

@@ -3,6 +3,7 @@
 use super::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use shared::event::Event;
+use shared::settings::{Settings, settings};
 use shared::spec::RunSpec;
 use shared::wire::{RunPhase, RunSummary};
 
@@ -25,12 +26,14 @@ pub(crate) struct RunRow {
     pub(crate) prefix_text: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) tags: Vec<String>,
+    /// What its spec says that a spec need not say.
+    pub(crate) settings: Settings,
     /// When it was deleted, if it is: nobody is shown it, and it can still be restored.
     pub(crate) deleted_unix_ms: Option<u64>,
 }
 
 const COLUMNS: &str = "run, created_unix_ms, epoch, head_seq, phase, queue_order, preset, model, teacher, seed, \
-                       gap_closed_test, prefix_text, title, tags, deleted_unix_ms";
+                       gap_closed_test, prefix_text, title, tags, spec, deleted_unix_ms";
 
 impl RunRow {
     /// The run as a list shows it.
@@ -49,6 +52,7 @@ impl RunRow {
             prefix_text: self.prefix_text.clone(),
             title: self.title.clone(),
             tags: self.tags.clone(),
+            settings: self.settings.clone(),
         }
     }
 
@@ -70,7 +74,7 @@ impl RunRow {
     }
 
     fn read(row: &Row<'_>) -> Result<RunRow, StoreError> {
-        let (phase, tags): (String, String) = (row.get("phase")?, row.get("tags")?);
+        let (phase, tags, spec): (String, String, String) = (row.get("phase")?, row.get("tags")?, row.get("spec")?);
         Ok(RunRow {
             run: row.get("run")?,
             created_unix_ms: row.get("created_unix_ms")?,
@@ -87,6 +91,8 @@ impl RunRow {
             prefix_text: row.get("prefix_text")?,
             title: row.get("title")?,
             tags: serde_json::from_str(&tags).map_err(|error| StoreError::Damaged(format!("tags: {error}")))?,
+            // A spec that this version cannot read has no settings to show; the run stays in the list.
+            settings: serde_json::from_str(&spec).map(|spec| settings(&spec)).unwrap_or_default(),
             deleted_unix_ms: row.get("deleted_unix_ms")?,
         })
     }

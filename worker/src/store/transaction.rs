@@ -6,6 +6,7 @@ use super::{StoreError, Task};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use shared::event::{ErrorBody, Event};
 use shared::labels::Labels;
+use shared::settings::settings;
 use shared::spec::RunSpec;
 use shared::wire::{Outcome, RunPhase};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -109,6 +110,7 @@ impl<'c> Transaction<'c> {
             prefix_text: None,
             title: None,
             tags: Vec::new(),
+            settings: settings(&spec),
             deleted_unix_ms: None,
         };
         row::insert(&self.sql, &row, &to_json(&spec)?)?;

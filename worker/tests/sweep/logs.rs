@@ -95,6 +95,8 @@ fn suffix(index: usize, split: Split) -> SuffixBaseline {
         ce_reference: 1.0,
         weight: 3.0,
         dominated: false,
+        nll_none: Vec::new(),
+        nll_reference: Vec::new(),
     }
 }
 
@@ -107,11 +109,13 @@ fn evaluation(index: usize, gap: f64) -> SuffixEvaluation {
         agreement: Agreement { exact: false, k: 8, exact_at_k: false, overlap_at_k: 0.5, first_divergence: Some(0) },
         log_likelihood_ratio: 0.5,
         log_likelihood_ratio_none: -0.5,
+        ce_projected: None,
+        nll: Vec::new(),
     }
 }
 
 fn completion(text: &str) -> Completion {
-    Completion { text: text.to_owned(), ids: vec![1, 2] }
+    Completion { text: text.to_owned(), ids: vec![1, 2], pieces: Vec::new() }
 }
 
 fn result(gap: f64, soft: bool) -> RunResult {
@@ -125,6 +129,7 @@ fn result(gap: f64, soft: bool) -> RunResult {
         ce: CrossEntropies {
             none: all(2.0),
             reference: all(1.0),
+            random: PerSplit::default(),
             soft: made(0.5),
             projected: made(2.5),
             final_: all(2.0 - gap),

@@ -39,15 +39,17 @@ pub fn Legend(
         let shown = view.get().shown;
         drawn.with(|curves| {
             let curves = curves.as_ref()?;
-            let of = |name: &'static str, baseline: Option<Baseline>, is_shown: bool| {
+            let of = |name: &'static str, baseline: Option<Baseline>, random: Option<f64>, is_shown: bool| {
                 baseline.filter(|_| is_shown && shown.baselines).map(|baseline| {
                     (
                         level(name, "none", "no prefix", baseline.ce_none),
+                        random.map(|random| level(name, "random", "random prefixes", random)),
                         level(name, "reference", "reference", baseline.ce_reference),
                     )
                 })
             };
-            Some((of("train", curves.train, shown.train), of("validation", curves.validation, shown.validation)))
+            let train = of("train", curves.train, curves.random.train, shown.train);
+            Some((train, of("validation", curves.validation, curves.random.validation, shown.validation)))
         })
     };
     view! {

@@ -28,17 +28,21 @@ pub fn draw(curves: &Curves, view: View, x: Scale, y: Scale) -> impl IntoView + 
         view! { <text class="tick" x=x.px(value) y=bottom + 17.0 text-anchor="middle">{text}</text> }
     });
     let shown = view.shown;
-    let baselines = [(curves.train, "train", shown.train), (curves.validation, "validation", shown.validation)]
-        .into_iter()
-        .filter(|(_, _, series)| shown.baselines && *series)
-        .filter_map(|(baseline, name, _)| Some((baseline?, name)))
-        .map(|(baseline, name)| {
-            let line = |value: f64, kind: &str| {
-                let at = y.px(value);
-                view! { <line class=format!("baseline baseline-{kind} series-{name}") x1=left x2=right y1=at y2=at/> }
-            };
-            (line(baseline.ce_none, "none"), line(baseline.ce_reference, "reference"))
-        });
+    let baselines = [
+        (curves.train, curves.random.train, "train", shown.train),
+        (curves.validation, curves.random.validation, "validation", shown.validation),
+    ]
+    .into_iter()
+    .filter(|(_, _, _, series)| shown.baselines && *series)
+    .filter_map(|(baseline, random, name, _)| Some((baseline?, random, name)))
+    .map(|(baseline, random, name)| {
+        let line = |value: f64, kind: &str| {
+            let at = y.px(value);
+            view! { <line class=format!("baseline baseline-{kind} series-{name}") x1=left x2=right y1=at y2=at/> }
+        };
+        let random = random.map(|random| line(random, "random"));
+        (line(baseline.ce_none, "none"), random, line(baseline.ce_reference, "reference"))
+    });
     let starts: Vec<f64> = curves.segments.iter().map(|segment| x.px(segment.start)).collect();
     let markers =
         curves.segments.iter().enumerate().filter(|(index, _)| starts[*index] >= left).map(|(index, segment)| {

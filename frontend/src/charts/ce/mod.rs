@@ -32,21 +32,30 @@ const RIGHT: f64 = 12.0;
 pub fn CeChart(
     /// The run.
     feed: RunFeed,
+    /// How it is looked at.
+    view: RwSignal<View>,
+    /// Whether the numbers are shown as a table.
+    #[prop(into)]
+    as_table: Signal<bool>,
+    /// Shows them so, or no longer.
+    #[prop(into)]
+    set_as_table: Callback<bool>,
+    /// Handle for tests.
+    test_id: &'static str,
 ) -> impl IntoView {
-    let view = RwSignal::new(View::default());
-    let as_table = RwSignal::new(false);
     let picture = NodeRef::<Svg>::new();
     let drawn = Memo::new(move |_| {
         let view = view.get();
         feed.with(|state| curves(state, view, MAX_POINTS))
     });
-    let choice = move |axis: Axis, label: &'static str| {
+    let choice = move |axis: Axis, name: &'static str, label: &'static str| {
         view! {
             <label class="inline">
                 <input
                     type="radio"
-                    name="ce-axis"
-                    checked=view.get_untracked().axis == axis
+                    name=format!("{test_id}-axis")
+                    data-testid=format!("chart-x-{name}")
+                    prop:checked=move || view.get().axis == axis
                     // What was zoomed to is measured in other units.
                     on:change=move |_| view.update(|view| (view.axis, view.zoom) = (axis, None))
                 />
@@ -67,17 +76,18 @@ pub fn CeChart(
         })
     };
     view! {
-        <figure class="chart" data-testid="ce-chart">
+        <figure class="chart" data-testid=test_id>
             <div class="toolbar">
                 <fieldset class="inline-fields">
                     <legend class="visually-hidden">"Horizontal axis"</legend>
-                    {choice(Axis::Evaluations, "Evaluations")}
-                    {choice(Axis::Seconds, "Seconds")}
+                    {choice(Axis::Evaluations, "evaluations", "Evaluations")}
+                    {choice(Axis::Seconds, "seconds", "Seconds")}
                 </fieldset>
                 <label class="inline">
                     <input
                         type="checkbox"
                         data-testid="chart-log"
+                        prop:checked=move || view.get().log
                         on:change:target=move |event| view.update(|view| view.log = event.target().checked())
                     />
                     "Log scale"
@@ -97,7 +107,7 @@ pub fn CeChart(
                     class="small"
                     aria-pressed=move || as_table.get().to_string()
                     data-testid="chart-as-table"
-                    on:click=move |_| as_table.update(|as_table| *as_table = !*as_table)
+                    on:click=move |_| set_as_table.run(!as_table.get_untracked())
                 >
                     "Show as a table"
                 </button>
@@ -108,7 +118,7 @@ pub fn CeChart(
                 when=move || as_table.get()
                 fallback=move || view! { <Drawing drawn view picture/> }
             >
-                <PointTable feed/>
+                <PointTable feed view/>
             </Show>
         </figure>
     }

@@ -1,5 +1,6 @@
 //! The same numbers as a table.
 
+use super::super::curve::View;
 use crate::format;
 use crate::run::RunFeed;
 use leptos::prelude::*;
@@ -13,9 +14,22 @@ const MAX_ROWS: usize = 200;
 pub fn PointTable(
     /// The run.
     feed: RunFeed,
+    /// How it is looked at: one stage, or all of them.
+    view: RwSignal<View>,
 ) -> impl IntoView {
-    let rows = feed.part(|state| state.curve.iter().rev().take(MAX_ROWS).copied().collect::<Vec<_>>());
-    let total = feed.part(|state| state.curve.len());
+    let stage = Memo::new(move |_| view.get().stage);
+    let is_shown = |point: &&CurvePoint, stage: Option<usize>| stage.is_none_or(|stage| stage == point.stage);
+    let rows = Memo::new(move |_| {
+        let stage = stage.get();
+        feed.with(|state| {
+            let points = state.curve.iter().rev().filter(|point| is_shown(point, stage));
+            points.take(MAX_ROWS).copied().collect::<Vec<_>>()
+        })
+    });
+    let total = Memo::new(move |_| {
+        let stage = stage.get();
+        feed.with(|state| state.curve.iter().filter(|point| is_shown(point, stage)).count())
+    });
     let titles = feed.part(|state| state.stages.iter().map(|stage| stage.plan.title.clone()).collect::<Vec<_>>());
     let key = |point: &CurvePoint| (point.stage, point.step, point.evaluations);
     let shown = move || rows.with(Vec::len) as u64;

@@ -275,6 +275,7 @@ mod tests {
             prefix_text: None,
             title: Some("Cats".to_owned()),
             tags: vec!["a".to_owned()],
+            settings: Default::default(),
         }
     }
 

@@ -3,16 +3,17 @@
 
 mod distributions;
 mod numbers;
+mod random;
 mod sampled;
 mod transfer;
 
 use super::params::{choice, integer, real};
-use super::reference::completion;
+use super::reference::{completion, logged_nll};
 use super::{Params, Search, Stage, StageError};
 use crate::objective::PrefixInput;
 use numbers::{cross_entropies, lexical_adherence, over_splits, share, test_intervals};
 use shared::catalogue::StageDeclaration;
-use shared::event::{Adherence, Event, PerSplit, RunResult, SuffixEvaluation};
+use shared::event::{Adherence, CrossEntropies, Event, PerSplit, RunResult, SuffixEvaluation};
 use shared::metrics::{agreement, gap_closed};
 use shared::spec::Split;
 
@@ -34,6 +35,13 @@ impl Stage for Evaluate {
                 real("temperature", "", (0.0, 10.0), 0.7, "What logits are divided by when a token is drawn."),
                 integer("top_k", "tokens", (0, 1_000_000), 0, "Only the most likely ones are drawn; 0 is no bound."),
                 real("top_p", "", (0.0, 1.0), 0.95, "Only the likeliest tokens up to this probability are drawn."),
+                integer(
+                    "random",
+                    "prefixes",
+                    (0, 64),
+                    2,
+                    "Prefixes of random allowed tokens that are measured for comparison; 0 draws none.",
+                ),
                 choice(
                     "transfer",
                     transfer::CHOICES,
@@ -44,7 +52,7 @@ impl Stage for Evaluate {
     }
 
     fn total_steps(&self, params: &Params) -> usize {
-        OWN_STEPS + params.usize("samples") + transfer::count(params)
+        OWN_STEPS + params.usize("samples") + transfer::count(params) + params.usize("random")
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
@@ -63,9 +71,11 @@ impl Stage for Evaluate {
         };
         let sampled = sampled::sampled(search, params, &prefix, &test, &mut tick)?;
         let transfer = transfer::transfer(search, params, &best.ids, &test, &mut tick)?;
+        // After everything else that draws numbers: what was there before this baseline stays as it was.
+        let random = random::random(search, params, &mut tick)?;
         search.progress(search.total_steps);
 
-        let ce = cross_entropies(search, &evaluations)?;
+        let ce = CrossEntropies { random, ..cross_entropies(search, &evaluations)? };
         let suffixes = search.baselines.iter().map(|suffix| suffix.text.as_str());
         let round_trip = search.tokenizer.round_trip(&best.ids, &search.spec.separator, suffixes)?;
         let mean = |value: fn(&SuffixEvaluation) -> f64| over_splits(search, &evaluations, value);
@@ -111,7 +121,11 @@ fn evaluate_suffixes(
     prefix: &PrefixInput,
 ) -> Result<Vec<SuffixEvaluation>, StageError> {
     let all: Vec<usize> = (0..search.baselines.len()).collect();
-    let ces = search.objective.score(std::slice::from_ref(prefix), &all)?.remove(0);
+    let nll = search.objective.token_nll(std::slice::from_ref(prefix), &all)?.remove(0);
+    let projected = match search.projected.clone() {
+        Some(ids) => Some(search.objective.score(&[PrefixInput::Ids(ids)], &all)?.remove(0)),
+        None => None,
+    };
     search.progress(1);
     let max_tokens = search.spec.max_completion_tokens;
     let without = search.objective.complete(&PrefixInput::None, &all, max_tokens, |_| {})?;
@@ -124,12 +138,14 @@ fn evaluate_suffixes(
     for (index, (with, without)) in with.into_iter().zip(without).enumerate() {
         let suffix = SuffixEvaluation {
             index,
-            ce: ces[index].ce,
+            ce: search.objective.weighted(&nll[index]).ce,
             agreement: agreement(&with, &search.baselines[index].reference.ids, params.usize("k")),
             completion: completion(search, with),
             completion_none: completion(search, without),
             log_likelihood_ratio: ratios[index],
             log_likelihood_ratio_none: ratios_none[index],
+            ce_projected: projected.as_ref().map(|ces| ces[index].ce),
+            nll: logged_nll(&nll[index]),
         };
         search.sink.push(Event::SuffixEvaluated { suffix: suffix.clone() });
         evaluations.push(suffix);

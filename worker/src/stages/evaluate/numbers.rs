@@ -66,7 +66,7 @@ pub fn lexical_adherence(search: &Search<'_>, evaluations: &[SuffixEvaluation]) 
     })
 }
 
-/// Everything that was compared, per split.
+/// Everything that was compared but random prefixes, per split.
 pub fn cross_entropies(search: &Search<'_>, final_: &[SuffixEvaluation]) -> Result<CrossEntropies, StageError> {
     let all: Vec<usize> = (0..search.baselines.len()).collect();
     let per_split = |ces: &[SuffixCe]| {
@@ -79,17 +79,17 @@ pub fn cross_entropies(search: &Search<'_>, final_: &[SuffixEvaluation]) -> Resu
             all.iter().map(|&i| SuffixCe { ce: ce(i), weight: search.baselines[i].weight }).collect();
         per_split(&ces)
     };
-    let scored = |prefix: Option<PrefixInput>| -> Result<PerSplit, StageError> {
-        match prefix {
-            None => Ok(PerSplit::default()),
-            Some(prefix) => Ok(per_split(&search.objective.score(&[prefix], &all)?[0])),
-        }
+    let soft = match &search.soft {
+        Some(soft) => per_split(&search.objective.score(&[PrefixInput::Soft(soft.embeds.clone())], &all)?[0]),
+        None => PerSplit::default(),
     };
+    let projected: Option<Vec<f64>> = final_.iter().map(|suffix| suffix.ce_projected).collect();
     Ok(CrossEntropies {
         none: baseline(&|i| search.baselines[i].ce_none),
         reference: baseline(&|i| search.baselines[i].ce_reference),
-        soft: scored(search.soft.as_ref().map(|soft| PrefixInput::Soft(soft.embeds.clone())))?,
-        projected: scored(search.projected.clone().map(PrefixInput::Ids))?,
+        random: PerSplit::default(),
+        soft,
+        projected: projected.map(|ces| baseline(&|i| ces[i])).unwrap_or_default(),
         final_: baseline(&|i| final_[i].ce),
     })
 }
