@@ -109,7 +109,7 @@ fn SignIn(refused: bool) -> impl IntoView {
             </p>
             <p>
                 "Or paste the worker's token. It is kept in this browser and sent to "
-                {attached.map_or("this address".to_owned(), |origin| origin)} " only."
+                {attachment::origin().unwrap_or("this address".to_owned())} " only."
             </p>
             <form on:submit=submit>
                 <label for="token">"Token"</label>
