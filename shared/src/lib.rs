@@ -6,13 +6,17 @@
 
 pub mod adherence;
 pub mod catalogue;
+pub mod divergence;
 pub mod event;
 pub mod labels;
+pub mod leave_out;
 pub mod metrics;
 pub mod nontriviality;
 mod random;
 pub mod recording;
 pub mod sampling;
+pub mod session_file;
+pub mod share;
 pub mod spec;
 pub mod state;
 pub mod stopwatch;

@@ -12,8 +12,11 @@ mod message;
 mod negotiate;
 mod peer;
 mod routes;
+mod shares;
 mod socket;
 mod tokenizers;
+
+pub use assets::page_files;
 
 use crate::sessions::{Executor, JobCommand, Sessions};
 use crate::store::{DataDirectory, Store, StoreError};

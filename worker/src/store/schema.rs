@@ -50,6 +50,20 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE runs ADD COLUMN deleted_unix_ms INTEGER;
 ",
+    "
+    ALTER TABLE runs ADD COLUMN recording_header TEXT;
+    CREATE TABLE shares (
+        share TEXT PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs (run),
+        created_unix_ms INTEGER NOT NULL,
+        expires_unix_ms INTEGER NOT NULL,
+        revoked_unix_ms INTEGER,
+        opened_unix_ms INTEGER,
+        left_out TEXT NOT NULL,
+        snapshot BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX shares_run ON shares (run);
+",
 ];
 
 /// Opens a log for writing, creating or migrating it.
