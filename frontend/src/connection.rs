@@ -253,10 +253,7 @@ impl Inner {
     /// run inside one of them.
     fn retire_socket(&mut self) {
         if let Some(socket) = self.socket.take() {
-            socket.socket.set_onopen(None);
-            socket.socket.set_onmessage(None);
-            socket.socket.set_onclose(None);
-            socket.socket.close().ok();
+            socket.close();
             set_timeout(move || drop(socket), Duration::ZERO);
         }
     }
@@ -284,7 +281,7 @@ fn take_code() -> Option<String> {
 }
 
 /// A socket and its callbacks.
-struct Socket {
+pub struct Socket {
     socket: WebSocket,
     _on_open: Closure<dyn FnMut()>,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
@@ -292,7 +289,8 @@ struct Socket {
 }
 
 impl Socket {
-    fn open(
+    /// Opens a socket to the worker that served the page.
+    pub fn open(
         on_open: impl FnMut() + 'static,
         mut on_text: impl FnMut(String) + 'static,
         on_close: impl FnMut() + 'static,
@@ -313,7 +311,16 @@ impl Socket {
         Some(Socket { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close })
     }
 
-    fn send(&self, text: &str) {
+    /// Closes it and listens to it no more. It must not be dropped by one of its own callbacks.
+    pub fn close(&self) {
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onclose(None);
+        self.socket.close().ok();
+    }
+
+    /// Sends a text.
+    pub fn send(&self, text: &str) {
         // A closing socket throws; the close that follows makes us send again after the reconnect.
         self.socket.send_with_str(text).ok();
     }

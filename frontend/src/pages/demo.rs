@@ -37,7 +37,8 @@ pub fn Demo() -> impl IntoView {
         });
     };
     load();
-    move || match loaded.get() {
+    move || {
+        match loaded.get() {
         None => view! {
             <section class="panel notice-page"><h1>"Loading the recording"</h1><progress></progress></section>
         }
@@ -50,12 +51,22 @@ pub fn Demo() -> impl IntoView {
             </section>
         }
         .into_any(),
-        Some(Ok(events)) => view! { <Replay events/> }.into_any(),
+        Some(Ok(events)) => view! { <Replay events path="/demo" origin="A search as it happened, written down by steerage run --record."/> }.into_any(),
+    }
     }
 }
 
+/// A recorded run with the controls to play it.
 #[component]
-fn Replay(events: Arc<Vec<Stamped>>) -> impl IntoView {
+pub(super) fn Replay(
+    /// Its events, at least one.
+    events: Arc<Vec<Stamped>>,
+    /// The path of the page, where the place is kept.
+    path: &'static str,
+    /// Where the recording comes from.
+    #[prop(into)]
+    origin: String,
+) -> impl IntoView {
     let query = use_query_map();
     let navigate = StoredValue::new(use_navigate());
     let feed = RunFeed::recorded();
@@ -74,10 +85,13 @@ fn Replay(events: Arc<Vec<Stamped>>) -> impl IntoView {
 
     // The address follows when the replay stands still, so that a reload and a link show the same.
     let keep_place = move || {
-        let address = match player.with_untracked(Player::is_over) {
-            true => "/demo".to_owned(),
-            false => format!("/demo?at={}", place.get_untracked()),
-        };
+        let mut query = query.get_untracked();
+        query.remove("at");
+        if !player.with_untracked(Player::is_over) {
+            query.replace("at", place.get_untracked().to_string());
+        }
+        let fragment = window().location().hash().unwrap_or_default();
+        let address = format!("{path}{}{fragment}", query.to_query_string());
         let options = NavigateOptions { replace: true, scroll: false, ..Default::default() };
         navigate.with_value(|navigate| navigate(&address, options));
     };
@@ -117,10 +131,7 @@ fn Replay(events: Arc<Vec<Stamped>>) -> impl IntoView {
     view! {
         <section class="panel replay" aria-labelledby="replay-title" data-testid="replay">
             <h2 id="replay-title">"Recorded run"</h2>
-            <p class="muted">
-                "A search as it happened, written down by " <code>"steerage run --record"</code>
-                ". Nothing is computed in this page; every number was measured then."
-            </p>
+            <p class="muted">{origin} " Nothing is computed in this page; every number was measured then."</p>
             <div class="input-row">
                 <button type="button" class="primary" data-testid="replay-toggle" on:click=toggle>
                     {move || if playing.get() { "Pause" } else { "Play" }}

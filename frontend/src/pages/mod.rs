@@ -5,13 +5,18 @@ mod demo;
 mod gate;
 mod new_run;
 mod not_found;
+mod open;
+mod recorded;
 mod run;
 mod sessions;
+mod shared;
+mod site;
 mod start;
 
 use crate::clock::Clock;
 use crate::components::{Keyboard, NoticeBar, Pill};
 use crate::connection::Connection;
+use crate::opened::OpenedSession;
 use crate::tokenizer::Tokenizers;
 use leptos::prelude::*;
 use leptos_router::components::{A, Route, Router, Routes};
@@ -22,6 +27,8 @@ use leptos_router::path;
 pub fn App() -> impl IntoView {
     // Before the router looks at the address: this takes the launch code out of it.
     let connection = Connection::open();
+    crate::fork::take_from_address();
+    provide_context(OpenedSession::new());
     provide_context(connection);
     provide_context(Tokenizers::new());
     provide_context(Clock::start());
@@ -44,12 +51,14 @@ pub fn App() -> impl IntoView {
             <main id="main" tabindex="-1">
                 <gate::Gate>
                     <Routes fallback=not_found::NotFound>
-                        <Route path=path!("/") view=start::Start/>
+                        <Route path=path!("/") view=site::Front/>
                         <Route path=path!("/new") view=new_run::NewRun/>
                         <Route path=path!("/run/:id") view=run::Run/>
                         <Route path=path!("/sessions") view=sessions::Sessions/>
                         <Route path=path!("/compare") view=compare::Compare/>
                         <Route path=path!("/demo") view=demo::Demo/>
+                        <Route path=path!("/open") view=open::Open/>
+                        <Route path=path!("/s") view=shared::SharedRun/>
                     </Routes>
                 </gate::Gate>
             </main>
@@ -66,7 +75,12 @@ pub fn App() -> impl IntoView {
 
 /// Whether the page at a path shows something without a worker.
 pub fn needs_no_worker(pathname: &str) -> bool {
-    pathname.trim_end_matches('/') == "/demo"
+    match pathname.trim_end_matches('/') {
+        "/demo" | "/open" | "/s" => true,
+        // A folder with a session of its own shows that first.
+        "" => site::session_address().is_some(),
+        _ => false,
+    }
 }
 
 /// Names the page in the browser's tab.

@@ -2,8 +2,8 @@
 
 use crate::charts::CeChart;
 use crate::components::{
-    Completions, Controls, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, Stepper, SuffixTable,
-    Verdict,
+    Completions, Controls, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, ShareRun, Stepper,
+    SuffixTable, Verdict,
 };
 use crate::connection::Connection;
 use crate::format;
@@ -271,6 +271,7 @@ fn Actions(id: String, feed: RunFeed) -> impl IntoView {
             <button type="button" data-testid="vary" title="Opens the form with this run's settings" on:click=vary>
                 "Vary"
             </button>
+            <ShareRun id=id.get_value() feed/>
             {move || reasons().collect_view()}
         </div>
     }
