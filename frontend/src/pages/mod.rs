@@ -7,6 +7,7 @@ mod new_run;
 mod not_found;
 mod open;
 mod recorded;
+mod recorded_compare;
 mod run;
 mod sessions;
 mod shared;

@@ -1,6 +1,7 @@
 //! A session that is only looked at: what it is, its replay, and what can be made of it.
 
 use super::demo::Replay;
+use super::recorded_compare::CompareWithRun;
 use crate::components::CopyButton;
 use crate::connection::Connection;
 use crate::opened::{Opened, OpenedSession};
@@ -57,7 +58,7 @@ pub fn Recorded(
                 <A href="/verify" attr:class="button" attr:data-testid="verify-session">"Verify in this browser"</A>
             </div>
         </section>
-        <Fork spec/>
+        <Fork spec opened=Arc::clone(&opened)/>
         <Replay events path origin/>
     }
 }
@@ -79,7 +80,7 @@ fn spec_of(opened: &Opened) -> Option<RunSpec> {
 
 /// The same run on a worker of one's own.
 #[component]
-fn Fork(spec: Option<RunSpec>) -> impl IntoView {
+fn Fork(spec: Option<RunSpec>, opened: Arc<Opened>) -> impl IntoView {
     let Some(spec) = spec else {
         return view! {
             <section class="panel" data-testid="fork-impossible">
@@ -91,17 +92,18 @@ fn Fork(spec: Option<RunSpec>) -> impl IntoView {
     };
     let connection = Connection::get();
     let up = Memo::new(move |_| connection.is_up());
-    let spec = StoredValue::new(spec);
+    let (spec, opened) = (StoredValue::new(spec), StoredValue::new(opened));
     view! {
         <section class="panel" aria-labelledby="fork-title" data-testid="fork">
             <h2 id="fork-title">"Run it yourself"</h2>
             <p class="muted">
-                "The same settings and seed give the same events on the same kind of CPU. Afterwards "
-                <code>"steerage compare-logs FILE RUN"</code>
-                " compares this session with your run, step by step, and names the first difference."
+                "The same settings and seed give the same events on the same kind of CPU. Afterwards this page, opened on "
+                "your worker, and " <code>"steerage compare-logs FILE RUN"</code>
+                " compare the two step by step and name the first difference."
             </p>
             <Show when=move || up.get() fallback=move || view! { <ForkElsewhere spec/> }>
                 <ForkHere spec/>
+                <CompareWithRun opened=opened.get_value()/>
             </Show>
         </section>
     }

@@ -3,7 +3,7 @@
 
 use super::recorded::Recorded;
 use crate::connection::Socket;
-use crate::opened::{Opened, open};
+use crate::opened::{Opened, OpenedSession, open};
 use crate::{backoff, fetch, share};
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
@@ -31,6 +31,8 @@ struct Guest {
     secret: StoredValue<String>,
     socket: StoredValue<Option<Socket>, LocalStorage>,
     failed: StoredValue<u32>,
+    /// What other pages of this tab would go on with.
+    elsewhere: OpenedSession,
 }
 
 /// The page of a link.
@@ -46,11 +48,15 @@ pub fn SharedRun() -> impl IntoView {
         secret: StoredValue::new(secret.unwrap_or_default()),
         socket: StoredValue::new_local(None),
         failed: StoredValue::new(0),
+        elsewhere: OpenedSession::get(),
     };
     if guest.shown.get_untracked() == Shown::Opening {
         guest.connect();
     }
+    // Another link pasted over this one changes the fragment only, and browsers load nothing.
+    let other_link = window_event_listener(leptos::ev::hashchange, |_| drop(window().location().reload()));
     on_cleanup(move || {
+        other_link.remove();
         guest.socket.try_update_value(retire);
     });
     // A link may carry the view that it is to be seen in; one that is chosen here goes first.
@@ -136,6 +142,7 @@ impl Guest {
             Ok(ServerMessage::Error { error }) => {
                 self.socket.try_update_value(retire);
                 let is_nothing = error.code == "no_share";
+                self.elsewhere.opened.try_set(None);
                 self.shown.try_set(if is_nothing { Shown::Nothing } else { Shown::Failed(error.to_string()) });
             }
             _ => {}

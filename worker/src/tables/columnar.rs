@@ -130,3 +130,63 @@ fn write_batch<T: DataType, W: std::io::Write + Send>(
     column.typed::<T>().write_batch(values, Some(definition), repetition)?;
     column.close()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+
+    const COLUMNS: &[Column] = &[
+        Column { name: "text", kind: Kind::Text, help: "" },
+        Column { name: "count", kind: Kind::Count, help: "" },
+        Column { name: "real", kind: Kind::Real, help: "" },
+        Column { name: "switch", kind: Kind::Switch, help: "" },
+        Column { name: "ids", kind: Kind::Ids, help: "" },
+    ];
+
+    /// A value as another reader gives it.
+    fn read(field: &Field) -> Value {
+        match field {
+            Field::Null => Value::Null,
+            Field::Str(text) => Value::Text(text.clone()),
+            Field::ULong(count) => Value::Count(*count),
+            Field::Double(real) => Value::Real(*real),
+            Field::Bool(switch) => Value::Switch(*switch),
+            Field::ListInternal(list) => {
+                let id = |field: &Field| if let Field::UInt(id) = field { *id } else { panic!("{field:?}") };
+                Value::Ids(list.elements().iter().map(id).collect())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_value_comes_back() {
+        let full = |text: &str, count, real, ids: &[u32]| {
+            vec![
+                Value::Text(text.to_owned()),
+                Value::Count(count),
+                Value::Real(real),
+                Value::Switch(true),
+                Value::Ids(ids.to_vec()),
+            ]
+        };
+        let rows = vec![
+            full("a\n\u{202E}猫", u64::MAX, -0.1, &[1, u32::MAX]),
+            vec![Value::Null; COLUMNS.len()],
+            full("", 0, f64::MAX, &[]),
+            full("z", 7, 1.0, &[5]),
+        ];
+        let table = Table { name: "t", help: "", columns: COLUMNS, rows };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write_parquet(&table, file.path()).unwrap();
+        let reader = SerializedFileReader::new(File::open(file.path()).unwrap()).unwrap();
+        let back: Vec<Vec<Value>> = reader
+            .get_row_iter(None)
+            .unwrap()
+            .map(|row| row.unwrap().get_column_iter().map(|(_, field)| read(field)).collect())
+            .collect();
+        assert_eq!(back, table.rows);
+    }
+}
