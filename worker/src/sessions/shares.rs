@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn nothing_of_the_machine_leaves() {
-        let error = ErrorBody::new("x", "/srv/jo/cache/m.gguf on gpu-box-7 is truncated").with_hint("see /srv/jo/log");
+        let error = ErrorBody::new("store_failed", "/srv/jo/cache/m.gguf on gpu-box-7 is truncated")
+            .with_hint("see /srv/jo/log");
         let mut events = [
             Event::StageFinished { stage: 0, summary: "kept /srv/jo/a.bin at gpu-box-7:7468".to_owned() },
             Event::Failed { error },

@@ -146,6 +146,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_every_older_format_is_brought_up_to_date() {
+        for version in 1..MIGRATIONS.len() {
+            let scratch = tempfile::tempdir().unwrap();
+            let path = scratch.path().join("log.sqlite3");
+            let old = Connection::open(&path).unwrap();
+            old.execute_batch(&MIGRATIONS[..version].concat()).unwrap();
+            old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            old.pragma_update(None, "user_version", version).unwrap();
+            old.execute_batch(
+                "INSERT INTO runs (run, created_unix_ms, epoch, head_seq, phase, preset, model, teacher, seed, spec)
+                 VALUES ('r', 1, 1, 0, 'finished', 'p', 'm', 't', 0, '{}')",
+            )
+            .unwrap();
+            drop(old);
+            let connection = open(&path).unwrap();
+            let header: Option<String> =
+                connection.query_row("SELECT recording_header FROM runs", [], |row| row.get(0)).unwrap();
+            let shares: u32 = connection.query_row("SELECT count(*) FROM shares", [], |row| row.get(0)).unwrap();
+            assert_eq!((header, shares), (None, 0), "from {version}");
+        }
+    }
+
+    #[test]
     fn a_newer_file_is_refused_and_left_alone() {
         let error = refusal(|path| {
             let connection = open(path).unwrap();
