@@ -39,14 +39,14 @@ pub fn origin() -> Option<String> {
 
 /// The address of the worker's socket.
 pub fn socket_address() -> Option<String> {
-    match origin() {
-        Some(origin) => Some(socket_of(&origin)),
-        None => {
-            let location = window().location();
-            let scheme = if location.protocol().ok()? == "https:" { "wss" } else { "ws" };
-            Some(format!("{scheme}://{}/ws", location.host().ok()?))
-        }
-    }
+    origin().map_or_else(own_socket_address, |origin| Some(socket_of(&origin)))
+}
+
+/// The socket of the worker that served the page, attached to another or not: links are its own.
+pub fn own_socket_address() -> Option<String> {
+    let location = window().location();
+    let scheme = if location.protocol().ok()? == "https:" { "wss" } else { "ws" };
+    Some(format!("{scheme}://{}/ws", location.host().ok()?))
 }
 
 /// The address of the socket of a worker at an origin.

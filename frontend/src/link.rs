@@ -170,6 +170,8 @@ impl Link {
                 }
                 Vec::new()
             }
+            // For guests with a link, who never get here.
+            ServerMessage::Shared { .. } => Vec::new(),
             ServerMessage::Error { error } if !self.welcomed => self.refused_hello(error),
             ServerMessage::Error { error } => vec![Step::Notice(error)],
         }

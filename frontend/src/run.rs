@@ -46,7 +46,9 @@ impl RunFeed {
     /// Shows a recording up to the end of `events`, all from its first one.
     pub fn replay(&self, events: &[Stamped]) {
         self.state.update_value(|state| {
-            if state.seq > events.len() as u64 {
+            // Counted by their places: where parts were left out, there are gaps.
+            let end = events.last().map_or((0, 0), |stamped| (stamped.epoch, stamped.seq));
+            if (state.epoch, state.seq) > end {
                 *state = RunState::default();
             }
             events.iter().for_each(|stamped| state.apply(stamped));

@@ -88,16 +88,19 @@ impl RunAddress {
 
     fn write(&self, change: impl FnOnce(&mut RunView), replace: bool) {
         let before = self.view.get_untracked();
-        let path = self.address(before.clone(), self.path.get_untracked(), change);
-        let query = path.split_once('?').map_or("", |(_, query)| query);
-        if query != before.to_query() {
-            self.navigate.run((path, replace));
+        let mut after = before.clone();
+        change(&mut after);
+        if after.to_query() != before.to_query() {
+            let address = self.address(after, self.path.get_untracked(), |_| ());
+            self.navigate.run((address, replace));
         }
     }
 
     fn address(&self, mut view: RunView, path: String, change: impl FnOnce(&mut RunView)) -> String {
         change(&mut view);
         let query = view.to_query();
-        if query.is_empty() { path } else { format!("{path}?{query}") }
+        // What a link's secret is in.
+        let fragment = window().location().hash().unwrap_or_default();
+        if query.is_empty() { format!("{path}{fragment}") } else { format!("{path}?{query}{fragment}") }
     }
 }

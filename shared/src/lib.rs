@@ -6,15 +6,19 @@
 
 pub mod adherence;
 pub mod catalogue;
+pub mod divergence;
 pub mod event;
 pub mod labels;
+pub mod leave_out;
 pub mod metrics;
 pub mod nontriviality;
 pub mod pieces;
 mod random;
 pub mod recording;
 pub mod sampling;
+pub mod session_file;
 pub mod settings;
+pub mod share;
 pub mod spec;
 pub mod state;
 pub mod stopwatch;

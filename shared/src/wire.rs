@@ -4,6 +4,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::event::{ErrorBody, Stamped};
+use crate::recording::Part;
 use crate::settings::Settings;
 use crate::spec::RunSpec;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,8 @@ pub enum Credential {
     Token(String),
     /// The code in the fragment of the launch address; the welcome brings the token.
     Code(String),
+    /// The secret of a share: shows that share and nothing else, and takes no commands.
+    Share(String),
 }
 
 /// Credentials never show in a log.
@@ -64,6 +67,7 @@ impl std::fmt::Debug for Credential {
         f.write_str(match self {
             Credential::Token(_) => "Token(…)",
             Credential::Code(_) => "Code(…)",
+            Credential::Share(_) => "Share(…)",
         })
     }
 }
@@ -118,6 +122,26 @@ pub enum Command {
         /// The run.
         run: String,
     },
+    /// Makes a link to a run that is over: an immutable snapshot of it, for whoever has the secret.
+    CreateShare {
+        /// The run.
+        run: String,
+        /// SHA-256 of the secret, in hex: the secret itself stays with the client.
+        share: String,
+        /// How long the link is good, in seconds; [`crate::share::LIFETIME_SECS`].
+        lifetime_secs: u64,
+        /// What the snapshot leaves out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<Part>,
+        /// The view that it opens with: the query of a page's address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<String>,
+    },
+    /// Ends a link at once, also for those who have it open.
+    RevokeShare {
+        /// SHA-256 of its secret, in hex.
+        share: String,
+    },
     /// Puts a deleted run back as it was.
     RestoreRun {
         /// The run.
@@ -145,6 +169,11 @@ pub enum ServerMessage {
         catalogue: Box<Catalogue>,
         /// All runs, newest first.
         runs: Vec<RunSummary>,
+    },
+    /// The answer to a hello with the secret of a share: the socket stays open for as long as the share does.
+    Shared {
+        /// When it ends, in milliseconds since the Unix epoch.
+        expires_unix_ms: u64,
     },
     /// The answer to a command.
     Reply {

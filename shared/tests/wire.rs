@@ -16,6 +16,7 @@ use shared::adherence::{AdherenceRule, Language};
 use shared::catalogue::{
     Catalogue, ModelEntry, ParamDeclaration, ParamDomain, Preset, StageDeclaration, Suffix, SuffixSet, Teacher,
 };
+use shared::recording::Part;
 use shared::spec::Split;
 use shared::wire::{ClientMessage, Command, Credential, DeviceCard, Outcome, RunPhase, RunSummary, ServerMessage};
 use std::fmt::Debug;
@@ -64,9 +65,9 @@ fn every_variant_is_tried() {
     }
     assert_eq!(events().len(), 19);
     check(events(), variant);
-    assert_eq!(client_messages().len(), 13);
+    assert_eq!(client_messages().len(), 16);
     check(client_messages(), client_variant);
-    assert_eq!(server_messages().len(), 8);
+    assert_eq!(server_messages().len(), 9);
     check(server_messages(), server_variant);
 }
 
@@ -86,6 +87,9 @@ fn client_variant(message: &ClientMessage) -> usize {
         ClientMessage::Command { command: Command::LabelRun { .. }, .. } => 10,
         ClientMessage::Command { command: Command::DeleteRun { .. }, .. } => 11,
         ClientMessage::Command { command: Command::RestoreRun { .. }, .. } => 12,
+        ClientMessage::Hello { credential: Credential::Share(_), .. } => 13,
+        ClientMessage::Command { command: Command::CreateShare { .. }, .. } => 14,
+        ClientMessage::Command { command: Command::RevokeShare { .. }, .. } => 15,
     }
 }
 
@@ -113,6 +117,15 @@ fn client_messages() -> Vec<BoxedStrategy<ClientMessage>> {
             .boxed(),
         (text(), text()).prop_map(move |(id, run)| command(id, Command::DeleteRun { run })).boxed(),
         (text(), text()).prop_map(move |(id, run)| command(id, Command::RestoreRun { run })).boxed(),
+        (any::<u32>(), text())
+            .prop_map(|(protocol, secret)| ClientMessage::Hello { protocol, credential: Credential::Share(secret) })
+            .boxed(),
+        ((text(), text(), text()), any::<u64>(), vec(select(Part::ALL.to_vec()), 0..3), option::of(text()))
+            .prop_map(move |((id, run, share), lifetime_secs, left_out, view)| {
+                command(id, Command::CreateShare { run, share, lifetime_secs, left_out, view })
+            })
+            .boxed(),
+        (text(), text()).prop_map(move |(id, share)| command(id, Command::RevokeShare { share })).boxed(),
     ]
 }
 
@@ -127,6 +140,7 @@ fn server_variant(message: &ServerMessage) -> usize {
         ServerMessage::CaughtUp { .. } => 5,
         ServerMessage::Error { .. } => 6,
         ServerMessage::RunDeleted { .. } => 7,
+        ServerMessage::Shared { .. } => 8,
     }
 }
 
@@ -154,6 +168,7 @@ fn server_messages() -> Vec<BoxedStrategy<ServerMessage>> {
             .boxed(),
         error().prop_map(|error| ServerMessage::Error { error }).boxed(),
         text().prop_map(|run| ServerMessage::RunDeleted { run }).boxed(),
+        any::<u64>().prop_map(|expires_unix_ms| ServerMessage::Shared { expires_unix_ms }).boxed(),
     ]
 }
 

@@ -14,10 +14,14 @@ pub struct StaticSite {
 impl StaticSite {
     /// Serves the page as it was built.
     pub fn start() -> Result<StaticSite> {
-        let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../frontend/dist");
+        StaticSite::start_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../frontend/dist"))
+    }
+
+    /// Serves any folder.
+    pub fn start_in(folder: &Path) -> Result<StaticSite> {
         let mut server = Command::new("python3")
             .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
-            .arg(&dist)
+            .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

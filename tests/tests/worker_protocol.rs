@@ -7,6 +7,8 @@ use serde_json::Value;
 use shared::catalogue::ParamDomain;
 use shared::event::Event;
 use shared::labels::{MAX_TAG_CHARS, MAX_TAGS, MAX_TITLE_CHARS};
+use shared::session_file::MAX_CONTENT_BYTES;
+use shared::share::{LIFETIME_SECS, MAX_OPEN_SHARES, MAX_VIEW_BYTES, ShareSummary};
 use shared::spec::RunSpec;
 use shared::tokens::TokenizerBundle;
 use shared::wire::{ClientMessage, Command, Credential, MAX_CLIENT_MESSAGE_BYTES, Outcome, PROTOCOL, ServerMessage};
@@ -52,9 +54,12 @@ fn client_message(message: &ClientMessage) -> &'static str {
         ClientMessage::Command { command: Command::LabelRun { .. }, .. } => "label_run",
         ClientMessage::Command { command: Command::DeleteRun { .. }, .. } => "delete_run",
         ClientMessage::Command { command: Command::RestoreRun { .. }, .. } => "restore_run",
+        ClientMessage::Hello { credential: Credential::Share(_), .. } => "hello with a share",
+        ClientMessage::Command { command: Command::CreateShare { .. }, .. } => "create_share",
+        ClientMessage::Command { command: Command::RevokeShare { .. }, .. } => "revoke_share",
     }
 }
-const CLIENT_MESSAGES: [&str; 13] = [
+const CLIENT_MESSAGES: [&str; 16] = [
     "hello with a token",
     "hello with a code",
     "start_run",
@@ -68,6 +73,9 @@ const CLIENT_MESSAGES: [&str; 13] = [
     "label_run",
     "delete_run",
     "restore_run",
+    "hello with a share",
+    "create_share",
+    "revoke_share",
 ];
 
 fn server_message(message: &ServerMessage) -> &'static str {
@@ -80,10 +88,11 @@ fn server_message(message: &ServerMessage) -> &'static str {
         ServerMessage::CaughtUp { .. } => "caught_up",
         ServerMessage::Error { .. } => "error",
         ServerMessage::RunDeleted { .. } => "run_deleted",
+        ServerMessage::Shared { .. } => "shared",
     }
 }
-const SERVER_MESSAGES: [&str; 8] =
-    ["welcome", "done", "refused", "run_changed", "event", "caught_up", "error", "run_deleted"];
+const SERVER_MESSAGES: [&str; 9] =
+    ["welcome", "done", "refused", "run_changed", "event", "caught_up", "error", "run_deleted", "shared"];
 
 fn event(event: &Event) -> &'static str {
     match event {
@@ -164,6 +173,9 @@ fn every_example_is_what_it_shows_and_nothing_is_left_out() -> Result<()> {
             "tokenizer" => {
                 parse::<TokenizerBundle>(text)?;
             }
+            "shares" => {
+                parse::<Vec<ShareSummary>>(text)?;
+            }
             "job" => {
                 let value: Value = serde_json::from_str(text)?;
                 serde_json::from_value::<RunSpec>(value["spec"].clone())?;
@@ -234,6 +246,10 @@ fn the_table_of_limits_is_that_of_the_sources() {
         ("an event that a job reports", bytes(MAX_EVENT_BYTES)),
         ("title of a run", format!("{MAX_TITLE_CHARS} characters")),
         ("tags of a run", format!("{MAX_TAGS}, each of {MAX_TAG_CHARS} characters")),
+        ("open links of a run", MAX_OPEN_SHARES.to_string()),
+        ("life of a link", format!("{} s to {} days", LIFETIME_SECS.start(), LIFETIME_SECS.end() / 86_400)),
+        ("view of a link", bytes(MAX_VIEW_BYTES)),
+        ("a session that is unpacked or shared", bytes(MAX_CONTENT_BYTES)),
         ("a deleted run can be restored", format!("{DELETED_KEPT_DAYS} days")),
     ] {
         let row = format!("| {what} | {limit} |");

@@ -252,6 +252,7 @@ async fn every_answer_carries_the_headers() -> Result<()> {
             ),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
+            ("x-robots-tag", "noindex"),
             ("cross-origin-opener-policy", "same-origin"),
             ("cross-origin-resource-policy", "same-origin"),
         ] {

@@ -21,4 +21,5 @@ pub mod sessions;
 pub mod stages;
 pub mod store;
 pub mod sweep;
+pub mod tables;
 pub mod teachers;

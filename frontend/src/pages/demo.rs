@@ -49,12 +49,22 @@ pub fn Demo() -> impl IntoView {
             </section>
         }
         .into_any(),
-        Some(Ok(events)) => view! { <Replay events/> }.into_any(),
+        Some(Ok(events)) => {
+            view! { <Replay events origin="A search as it happened, written down by steerage run --record."/> }
+                .into_any()
+        }
     }
 }
 
+/// A recorded run with the controls to play it.
 #[component]
-fn Replay(events: Arc<Vec<Stamped>>) -> impl IntoView {
+pub(super) fn Replay(
+    /// Its events, at least one.
+    events: Arc<Vec<Stamped>>,
+    /// Where the recording comes from.
+    #[prop(into)]
+    origin: String,
+) -> impl IntoView {
     let address = RunAddress::provide();
     let feed = RunFeed::recorded();
     let mut player = Player::new(&events);
@@ -113,10 +123,7 @@ fn Replay(events: Arc<Vec<Stamped>>) -> impl IntoView {
     view! {
         <section class="panel replay" aria-labelledby="replay-title" data-testid="replay">
             <h2 id="replay-title">"Recorded run"</h2>
-            <p class="muted">
-                "A search as it happened, written down by " <code>"steerage run --record"</code>
-                ". Nothing is computed in this page; every number was measured then."
-            </p>
+            <p class="muted">{origin} " Nothing is computed in this page; every number was measured then."</p>
             <div class="input-row">
                 <button type="button" class="primary" data-testid="replay-toggle" on:click=toggle>
                     {move || if playing.get() { "Pause" } else { "Play" }}

@@ -1,6 +1,7 @@
 //! What stands in front of every page until the worker has welcomed us.
 
 use crate::attachment;
+use crate::components::OpenSessionFile;
 use crate::connection::Connection;
 use crate::link::Standing;
 use leptos::prelude::*;
@@ -85,6 +86,7 @@ fn SignIn(refused: bool) -> impl IntoView {
             </p>
             <p><A href="/demo" attr:class="button" attr:data-testid="open-demo">"Watch a recorded run"</A></p>
         </section>
+        <section class="panel notice-page"><OpenSessionFile/></section>
         <Show when=move || !has_worker()>
             <section class="panel notice-page" data-testid="no-worker">
                 <h1>"This copy of the page has no worker"</h1>

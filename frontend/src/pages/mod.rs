@@ -6,13 +6,19 @@ mod demo;
 mod gate;
 mod new_run;
 mod not_found;
+mod open;
+mod recorded;
+mod recorded_compare;
 mod run;
 mod sessions;
+mod shared;
+mod site;
 mod start;
 
 use crate::clock::Clock;
 use crate::components::{AttachedBar, Keyboard, NoticeBar, Pill};
 use crate::connection::Connection;
+use crate::opened::OpenedSession;
 use crate::tokenizer::Tokenizers;
 use leptos::prelude::*;
 use leptos_router::components::{A, Route, Router, Routes};
@@ -23,6 +29,8 @@ use leptos_router::path;
 pub fn App() -> impl IntoView {
     // Before the router looks at the address: this takes the launch code out of it.
     let connection = Connection::open();
+    crate::fork::take_from_address();
+    provide_context(OpenedSession::new());
     provide_context(connection);
     provide_context(Tokenizers::new());
     provide_context(Clock::start());
@@ -46,13 +54,15 @@ pub fn App() -> impl IntoView {
             <main id="main" tabindex="-1">
                 <gate::Gate>
                     <Routes fallback=not_found::NotFound>
-                        <Route path=path!("/") view=start::Start/>
+                        <Route path=path!("/") view=site::Front/>
                         <Route path=path!("/new") view=new_run::NewRun/>
                         <Route path=path!("/run/:id") view=run::Run/>
                         <Route path=path!("/sessions") view=sessions::Sessions/>
                         <Route path=path!("/compare") view=compare::Compare/>
                         <Route path=path!("/demo") view=demo::Demo/>
                         <Route path=path!("/attach") view=attach::Attach/>
+                        <Route path=path!("/open") view=open::Open/>
+                        <Route path=path!("/s") view=shared::SharedRun/>
                     </Routes>
                 </gate::Gate>
             </main>
@@ -75,7 +85,12 @@ pub fn needs_no_worker(pathname: &str) -> bool {
 
 /// Whether the page at a path replays a recording.
 pub fn replays(pathname: &str) -> bool {
-    pathname.trim_end_matches('/') == "/demo"
+    match pathname.trim_end_matches('/') {
+        "/demo" | "/open" | "/s" => true,
+        // A folder with a session of its own shows that first.
+        "" => site::session_address().is_some(),
+        _ => false,
+    }
 }
 
 /// Names the page in the browser's tab.

@@ -3,7 +3,7 @@
 use crate::charts::CeChart;
 use crate::components::{
     Completions, Controls, Figures, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, RunParts,
-    Stepper, SuffixTable, Verdict,
+    ShareRun, Stepper, SuffixTable, Verdict,
 };
 use crate::connection::Connection;
 use crate::format;
@@ -324,6 +324,7 @@ fn Actions(id: String, feed: RunFeed) -> impl IntoView {
             <button type="button" data-testid="vary" title="Opens the form with this run's settings" on:click=vary>
                 "Duplicate and edit"
             </button>
+            <ShareRun id=id.get_value() feed/>
             {move || reasons().collect_view()}
         </div>
     }

@@ -1,6 +1,6 @@
 //! The start page: what this is, an example with one click, the runs, and the tokeniser.
 
-use crate::components::{ModelText, RunList, Tokeniser};
+use crate::components::{ModelText, OpenSessionFile, RunList, Tokeniser};
 use crate::connection::Connection;
 use crate::draft::with_teacher;
 use crate::format;
@@ -40,6 +40,7 @@ pub fn Start() -> impl IntoView {
                 <A href="/demo" attr:data-testid="open-demo">"open the recording"</A> "."
             </p>
         </section>
+        <section class="panel"><OpenSessionFile/></section>
         <section class="panel" aria-labelledby="runs-title">
             <h2 id="runs-title">"Runs"</h2>
             <RunList runs/>

@@ -192,7 +192,7 @@ fn files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
 }
 
 /// The events of a log. Its last line, a result or a cell's times, is no event.
-fn read(file: &Path) -> Result<Vec<Event>, CliError> {
+pub(super) fn read(file: &Path) -> Result<Vec<Event>, CliError> {
     let mut events = Vec::new();
     for (at, line) in read_input(file)?.lines().enumerate() {
         let wrong = |error: &dyn std::fmt::Display| {
@@ -212,15 +212,19 @@ fn read(file: &Path) -> Result<Vec<Event>, CliError> {
 
 /// Decodes ids with the tokenizers of the models that the logs name, where these are at hand.
 #[derive(Default)]
-struct Texts {
+pub(super) struct Texts {
     tokenizers: BTreeMap<String, Option<PromptTokenizer>>,
 }
 
 impl Texts {
+    /// The text of some tokens.
+    pub(super) fn text(&mut self, model: &str, ids: &[u32]) -> Option<String> {
+        let tokenizer = self.tokenizers.entry(model.to_owned()).or_insert_with(|| tokenizer(model));
+        tokenizer.as_ref().map(|tokenizer| tokenizer.prefix(ids).text)
+    }
+
     fn of(&mut self, candidate: &Evaluated) -> Evaluated {
-        let tokenizer = self.tokenizers.entry(candidate.model.clone()).or_insert_with(|| tokenizer(&candidate.model));
-        let text = tokenizer.as_ref().map(|tokenizer| tokenizer.prefix(&candidate.ids).text);
-        Evaluated { text, ..candidate.clone() }
+        Evaluated { text: self.text(&candidate.model, &candidate.ids), ..candidate.clone() }
     }
 
     fn of_pair(&mut self, pair: &Contrast) -> Contrast {

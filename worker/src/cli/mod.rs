@@ -5,7 +5,11 @@
 mod archive;
 mod bench;
 mod check;
+mod compare_logs;
+mod export;
+mod import;
 mod job;
+mod logs;
 mod models;
 mod progress;
 mod record;
@@ -44,6 +48,12 @@ enum Command {
     /// Looks into event logs: every candidate that a search evaluated.
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
+    /// Writes runs for others: a session file, tables, or a folder that any web server serves.
+    Export(export::ExportArgs),
+    /// Takes a session file in as a run of the data folder.
+    Import(import::ImportArgs),
+    /// Says where two logs of what should be the same run first differ.
+    CompareLogs(compare_logs::CompareLogsArgs),
     /// Scores cases from a file: negative log-likelihoods, weighted cross-entropy, gradients.
     Score(score::ScoreArgs),
     /// Says whether a text is unlike a reference prefix, rule by rule.
@@ -97,6 +107,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &machine),
         Command::Sweep(args) => sweep::sweep(args, &machine),
         Command::Archive(command) => archive::archive(command),
+        Command::Export(args) => export::export(args),
+        Command::Import(args) => import::import(args),
+        Command::CompareLogs(args) => compare_logs::compare_logs(args),
         Command::Score(args) => score::score(args, &machine),
         Command::Check(args) => check::check(args),
         Command::Bench(args) => bench::bench(args, &machine),

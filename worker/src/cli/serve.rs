@@ -103,7 +103,7 @@ async fn shutdown() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn default_data_dir() -> Result<PathBuf, CliError> {
+pub(super) fn default_data_dir() -> Result<PathBuf, CliError> {
     let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     home("XDG_DATA_HOME")
         .or_else(|| home("HOME").map(|home| home.join(".local/share")))

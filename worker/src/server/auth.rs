@@ -111,13 +111,17 @@ impl Gate {
         let (is_token, is_code) = match credential {
             Credential::Token(token) => (self.token.is(token), false),
             Credential::Code(code) => (false, self.code.is(code)),
+            // It opens a share and never this gate.
+            Credential::Share(_) => (false, false),
         };
         if is_token || is_code {
             return Ok(Admitted { token: is_code.then(|| self.token.0.clone()) });
         }
         if self.count_bad_attempt(source, now) {
             let hint = match credential {
-                Credential::Token(_) => "Open the address that `steerage serve` prints, or paste the worker's token.",
+                Credential::Token(_) | Credential::Share(_) => {
+                    "Open the address that `steerage serve` prints, or paste the worker's token."
+                }
                 Credential::Code(_) => "A launch address is good while its worker runs; open the one it prints now.",
             };
             Err(ErrorBody::new("unauthorised", "This is not the worker's token or launch code.").with_hint(hint))

@@ -4,9 +4,10 @@ use super::State;
 use super::limits::HANDSHAKE;
 use super::message;
 use super::peer::{CloseCode, Gone, Peer, Received};
+use super::shares;
 use serde::Deserialize;
 use shared::event::ErrorBody;
-use shared::wire::{ClientMessage, PROTOCOL, ServerMessage};
+use shared::wire::{ClientMessage, Credential, PROTOCOL, ServerMessage};
 use std::net::IpAddr;
 use std::time::Instant;
 use tokio::time::timeout;
@@ -18,8 +19,24 @@ struct AnyHello {
     protocol: u64,
 }
 
-/// Lets a client in and welcomes it; returns the revision of the board that the welcome showed.
-pub(super) async fn exchange(peer: &mut Peer, state: &State, source: IpAddr) -> Result<u64, Gone> {
+/// Who was let in.
+pub(super) enum Guest {
+    /// Someone who may use the worker.
+    Client {
+        /// The board as the welcome showed it.
+        revision: u64,
+    },
+    /// Someone who may look at a share.
+    Share {
+        /// Its name.
+        share: String,
+        /// When it ends.
+        expires_unix_ms: u64,
+    },
+}
+
+/// Lets a client in and welcomes it.
+pub(super) async fn exchange(peer: &mut Peer, state: &State, source: IpAddr) -> Result<Guest, Gone> {
     let Ok(received) = timeout(HANDSHAKE, peer.receive()).await else {
         let secs = HANDSHAKE.as_secs();
         let error = ErrorBody::new("hello_timeout", format!("No hello came within {secs} seconds."));
@@ -54,6 +71,13 @@ pub(super) async fn exchange(peer: &mut Peer, state: &State, source: IpAddr) -> 
         }
         Err(malformed) => return refuse(peer, malformed.error, CloseCode::NoHello).await,
     };
+    if let Credential::Share(secret) = &credential {
+        let Some((share, expires_unix_ms)) = shares::admit(state, secret).await else {
+            return refuse(peer, shares::nothing_here(), CloseCode::NoShare).await;
+        };
+        peer.send(&ServerMessage::Shared { expires_unix_ms }).await?;
+        return Ok(Guest::Share { share, expires_unix_ms });
+    }
     let admitted = match state.gate.admit(&credential, source, Instant::now()) {
         Ok(admitted) => admitted,
         Err(error) => {
@@ -67,7 +91,7 @@ pub(super) async fn exchange(peer: &mut Peer, state: &State, source: IpAddr) -> 
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let (token, device) = (admitted.token, state.device.clone());
     peer.send(&ServerMessage::Welcome { protocol: PROTOCOL, version, token, device, catalogue, runs }).await?;
-    Ok(revision)
+    Ok(Guest::Client { revision })
 }
 
 async fn refuse<T>(peer: &mut Peer, error: ErrorBody, code: CloseCode) -> Result<T, Gone> {

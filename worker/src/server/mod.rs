@@ -14,8 +14,11 @@ mod negotiate;
 mod origin;
 mod peer;
 mod routes;
+mod shares;
 mod socket;
 mod tokenizers;
+
+pub use assets::page_files;
 
 use crate::sessions::{Executor, JobCommand, Sessions};
 use crate::store::{DataDirectory, Store, StoreError};

@@ -20,6 +20,7 @@ pub(super) enum CloseCode {
     TryAgainLater = 1013,
     NoHello = 4400,
     Unauthorised = 4401,
+    NoShare = 4404,
     HelloTimeout = 4408,
     VersionMismatch = 4426,
     TooMany = 4429,

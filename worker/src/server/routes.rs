@@ -4,7 +4,7 @@ use super::State;
 use super::cors::Asker;
 use super::limits::{MAX_READ_BYTES, MAX_SOCKETS};
 use super::negotiate::{error_response, json_response};
-use super::{guard, socket};
+use super::{guard, shares, socket};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
@@ -29,13 +29,17 @@ const MAX_WRITE_BUFFER_BYTES: usize = 64 << 20;
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
-struct Source(IpAddr);
+pub(super) struct Source(IpAddr);
 
 pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/ws", get(open_socket))
         .route("/api/health", get(health))
         .route("/api/models/{name}/tokenizer", get(tokenizer))
+        .route("/api/runs/{run}/session", get(shares::session))
+        .route("/api/runs/{run}/snapshot", get(shares::preview))
+        .route("/api/runs/{run}/shares", get(shares::list))
+        .route("/api/share", get(shares::open))
         .route("/api/{*rest}", get(no_such_api))
         .fallback(get(page))
         .with_state(state)
@@ -143,7 +147,11 @@ async fn open_socket(
 }
 
 /// Demands the token in the `Authorization` header.
-fn check_bearer(state: &State, Source(source): Source, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+pub(super) fn check_bearer(
+    state: &State,
+    Source(source): Source,
+    headers: &HeaderMap,
+) -> Result<(), Box<Response<Body>>> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
     let bearer = authorization.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
     let (status, error) = match bearer {

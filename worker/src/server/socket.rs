@@ -6,10 +6,11 @@
 
 use super::State;
 use super::connections;
-use super::hello;
+use super::hello::{self, Guest};
 use super::limits::{COMMANDS_A_MINUTE, MAX_SUBSCRIPTIONS, MESSAGES_A_MINUTE, MINUTE, PING_EVERY, Rate};
 use super::message::{self, Malformed};
 use super::peer::{CloseCode, Gone, Peer, Received};
+use super::shares;
 use crate::sessions::unknown_run;
 use crate::store::{Cursor, News, StoreError};
 use axum::extract::ws::WebSocket;
@@ -27,7 +28,10 @@ pub(super) async fn run(socket: WebSocket, state: &State, source: IpAddr) {
     // Before the welcome, so that no change falls between.
     let ticks = state.store.ticks();
     let gone = match hello::exchange(&mut peer, state, source).await {
-        Ok(revision) => {
+        Ok(Guest::Share { share, expires_unix_ms }) => {
+            shares::hold(&mut peer, state, ticks, &share, expires_unix_ms).await
+        }
+        Ok(Guest::Client { revision }) => {
             let mut client = Client {
                 peer,
                 state,

@@ -9,6 +9,7 @@ mod lines;
 mod listing;
 mod process;
 mod redact;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use process::{JobCommand, MAX_EVENT_BYTES};
 use crate::store::{Store, StoreError, Transaction, may_restart};
 use shared::catalogue::{Catalogue, FieldError};
 use shared::event::ErrorBody;
+use shared::recording::Part;
 use shared::spec::RunSpec;
 use shared::wire::{Command, Outcome};
 use std::sync::Arc;
@@ -66,6 +68,14 @@ impl Sessions {
                 self.store.command(id, json, move |log| listing::label(log, &run, title.as_deref(), &tags)).await
             }
             Command::DeleteRun { run } => self.store.command(id, json, move |log| listing::delete(log, &run)).await,
+            Command::CreateShare { run, share, lifetime_secs, left_out, view } => {
+                let wanted = shares::Wanted { share, lifetime_secs, left_out, view };
+                let snapshot = self.snapshot(&run, &wanted.left_out, wanted.view.as_deref()).await?;
+                self.store.command(id, json, move |log| shares::create(log, &run, wanted, snapshot)).await
+            }
+            Command::RevokeShare { share } => {
+                self.store.command(id, json, move |log| shares::revoke(log, &share)).await
+            }
             Command::RestoreRun { run } => self.store.command(id, json, move |log| listing::restore(log, &run)).await,
         }
     }
@@ -75,6 +85,20 @@ impl Sessions {
         let source = Arc::clone(&self.catalogue);
         // It fails only where the source panicked; then nothing is known to be available.
         tokio::task::spawn_blocking(move || source()).await.unwrap_or_default()
+    }
+
+    /// The session file that a link to a run would show; nothing where there is no such run.
+    pub async fn snapshot(
+        &self,
+        run: &str,
+        left_out: &[Part],
+        view: Option<&str>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(log) = self.store.log(run).await? else { return Ok(None) };
+        let (left_out, view) = (left_out.to_vec(), view.map(str::to_owned));
+        let made = tokio::task::spawn_blocking(move || shares::snapshot(&log, &left_out, view.as_deref()));
+        // It fails only where the thread panicked.
+        made.await.map_err(|error| StoreError::Damaged(error.to_string()))?.map(Some)
     }
 
     async fn validate(&self, spec: RunSpec) -> Vec<ErrorBody> {

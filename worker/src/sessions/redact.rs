@@ -45,7 +45,7 @@ fn is_separator(c: char) -> bool {
 }
 
 /// Replaces each absolute path in a text by its last part.
-fn file_names_only(text: &str) -> String {
+pub(super) fn file_names_only(text: &str) -> String {
     let mut named = String::with_capacity(text.len());
     let mut rest = text;
     let mut before = None;

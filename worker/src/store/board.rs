@@ -3,7 +3,7 @@
 use super::page::Cursor;
 use super::row::RunRow;
 use shared::wire::{RunPhase, RunSummary};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -16,6 +16,8 @@ pub struct Board {
     runs: HashMap<String, Entry>,
     /// Revision of a run's last change → the run.
     changes: BTreeMap<u64, String>,
+    /// Links that were revoked since the worker began: those who have one open are waiting for this.
+    revoked_shares: HashSet<String>,
 }
 
 struct Entry {
@@ -77,6 +79,8 @@ pub(crate) enum Change {
     Row(Box<RunRow>),
     /// A run that is worked on is asked something.
     Wish(String, Wish),
+    /// A link is revoked.
+    ShareRevoked(String),
 }
 
 impl Board {
@@ -110,6 +114,11 @@ impl Board {
         asked.map(|(_, wishes)| wishes).unwrap_or_default()
     }
 
+    /// Whether a link was revoked since the worker began.
+    pub fn is_revoked(&self, share: &str) -> bool {
+        self.revoked_shares.contains(share)
+    }
+
     /// Runs that wait.
     pub fn queued(&self) -> usize {
         self.runs.values().filter(|entry| entry.row.phase == RunPhase::Queued).count()
@@ -118,6 +127,10 @@ impl Board {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Row(row) => self.apply_row(*row),
+            Change::ShareRevoked(share) => {
+                self.revoked_shares.insert(share);
+                self.revision += 1;
+            }
             Change::Wish(run, wish) => {
                 if let Some(Entry { row, wishes: (epoch, wishes), .. }) = self.runs.get_mut(&run) {
                     if *epoch != row.epoch {

@@ -50,6 +50,17 @@ pub enum StoreError {
     /// A row makes no sense.
     #[error("the log is damaged: {0}")]
     Damaged(String),
+    /// A log is longer than anybody would read.
+    #[error("the log of {run} has more than {max_bytes} bytes")]
+    TooLong {
+        /// The run.
+        run: String,
+        /// What is read at most.
+        max_bytes: usize,
+    },
+    /// A log that was to be taken in is not one that can be.
+    #[error("the session cannot be taken in: {0}")]
+    NotImportable(String),
     /// A job reported events for an attempt that is over.
     #[error("run {run} is not being worked on as epoch {epoch}")]
     NotRunning {

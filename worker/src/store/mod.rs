@@ -12,9 +12,12 @@
 mod board;
 mod directory;
 mod error;
+mod folder;
+mod logs;
 mod page;
 mod row;
 mod schema;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -23,7 +26,10 @@ mod transaction;
 pub use board::{Board, News, Wish, Wishes};
 pub use directory::DataDirectory;
 pub use error::StoreError;
+pub use folder::{Imported, LogFolder};
+pub use logs::StoredLog;
 pub use page::{Cursor, LoggedEvent, PAGE_BYTES, PAGE_EVENTS, Page};
+pub use shares::NewShare;
 pub use transaction::{DELETED_KEPT_DAYS, NewEvent, Transaction};
 
 use board::Shared;
@@ -131,6 +137,12 @@ impl Store {
     pub async fn spec(&self, run: &str) -> Result<Option<RunSpec>, StoreError> {
         let run = run.to_owned();
         self.reader.run(move |connection| row::spec(connection, &run)).await?
+    }
+
+    /// The whole log of a run; nothing where no such run exists, or only a deleted one.
+    pub async fn log(&self, run: &str) -> Result<Option<StoredLog>, StoreError> {
+        let run = run.to_owned();
+        self.reader.run(move |connection| logs::read(connection, &run)).await?
     }
 
     /// Lets the file grow to so many pages, as on a disk that is full.

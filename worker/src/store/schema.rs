@@ -50,6 +50,20 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE runs ADD COLUMN deleted_unix_ms INTEGER;
 ",
+    "
+    ALTER TABLE runs ADD COLUMN recording_header TEXT;
+    CREATE TABLE shares (
+        share TEXT PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs (run),
+        created_unix_ms INTEGER NOT NULL,
+        expires_unix_ms INTEGER NOT NULL,
+        revoked_unix_ms INTEGER,
+        opened_unix_ms INTEGER,
+        left_out TEXT NOT NULL,
+        snapshot BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX shares_run ON shares (run);
+",
 ];
 
 /// Opens a log for writing, creating or migrating it.
@@ -129,6 +143,29 @@ mod tests {
         assert_eq!(mode, "wal");
         let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!(synchronous, 2, "FULL");
+    }
+
+    #[test]
+    fn a_file_of_every_older_format_is_brought_up_to_date() {
+        for version in 1..MIGRATIONS.len() {
+            let scratch = tempfile::tempdir().unwrap();
+            let path = scratch.path().join("log.sqlite3");
+            let old = Connection::open(&path).unwrap();
+            old.execute_batch(&MIGRATIONS[..version].concat()).unwrap();
+            old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            old.pragma_update(None, "user_version", version).unwrap();
+            old.execute_batch(
+                "INSERT INTO runs (run, created_unix_ms, epoch, head_seq, phase, preset, model, teacher, seed, spec)
+                 VALUES ('r', 1, 1, 0, 'finished', 'p', 'm', 't', 0, '{}')",
+            )
+            .unwrap();
+            drop(old);
+            let connection = open(&path).unwrap();
+            let header: Option<String> =
+                connection.query_row("SELECT recording_header FROM runs", [], |row| row.get(0)).unwrap();
+            let shares: u32 = connection.query_row("SELECT count(*) FROM shares", [], |row| row.get(0)).unwrap();
+            assert_eq!((header, shares), (None, 0), "from {version}");
+        }
     }
 
     #[test]

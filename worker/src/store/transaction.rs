@@ -49,9 +49,9 @@ impl NewEvent {
 
 /// A transaction. Dropped without a commit, it leaves everything as it was.
 pub struct Transaction<'c> {
-    sql: rusqlite::Transaction<'c>,
-    changes: Vec<Change>,
-    now_unix_ms: u64,
+    pub(super) sql: rusqlite::Transaction<'c>,
+    pub(super) changes: Vec<Change>,
+    pub(super) now_unix_ms: u64,
 }
 
 impl<'c> Transaction<'c> {
@@ -204,9 +204,12 @@ impl<'c> Transaction<'c> {
         Ok(row::one(&self.sql, run)?.is_some_and(|row| row.deleted_unix_ms.is_some()))
     }
 
-    /// Hides a run that is over from everyone.
+    /// Hides a run that is over from everyone, and ends its links for good.
     pub fn delete(&mut self, run: &str) -> Result<(), StoreError> {
         let row = self.known(run)?;
+        for share in self.open_shares(run)? {
+            self.revoke_share(&share)?;
+        }
         self.append(RunRow { deleted_unix_ms: Some(self.now_unix_ms), ..row }, Vec::new())
     }
 
@@ -220,6 +223,7 @@ impl<'c> Transaction<'c> {
         let oldest_kept = self.now_unix_ms.saturating_sub(DELETED_KEPT_DAYS * DAY_MS);
         let purged = "SELECT run FROM runs WHERE deleted_unix_ms < ?1";
         self.sql.execute(&format!("DELETE FROM events WHERE run IN ({purged})"), [oldest_kept])?;
+        self.sql.execute(&format!("DELETE FROM shares WHERE run IN ({purged})"), [oldest_kept])?;
         self.sql.execute("DELETE FROM runs WHERE deleted_unix_ms < ?1", [oldest_kept])?;
         Ok(())
     }
@@ -262,7 +266,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
-fn now_unix_ms() -> u64 {
+pub(super) fn now_unix_ms() -> u64 {
     // A clock before 1970 is a wrong clock; nothing depends on it but what is shown.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

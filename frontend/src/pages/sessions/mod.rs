@@ -9,6 +9,7 @@ mod undo;
 
 pub use undo::DeletedRuns;
 
+use crate::components::OpenSessionFile;
 use crate::connection::Connection;
 use crate::format;
 use crate::run_query::{PAGE_RUNS, RunQuery};
@@ -98,6 +99,7 @@ pub fn Sessions() -> impl IntoView {
                 </button>
             </Show>
         </section>
+        <section class="panel"><OpenSessionFile/></section>
     }
 }
 
