@@ -24,9 +24,11 @@ mod run;
 mod run_query;
 mod shortcuts;
 mod storage;
+mod thread;
 mod throttle;
 mod tokenizer;
 mod uuid;
+mod verifier;
 
 use leptos::prelude::*;
 

@@ -19,6 +19,7 @@ mod test_numbers;
 mod token_row;
 mod tokeniser;
 mod verdict;
+mod verify_link;
 
 pub use completions::Completions;
 pub use controls::Controls;
@@ -38,3 +39,4 @@ pub use suffix_table::SuffixTable;
 pub use token_row::TokenRow;
 pub use tokeniser::{Tokeniser, comma_separated};
 pub use verdict::Verdict;
+pub use verify_link::VerifyLink;

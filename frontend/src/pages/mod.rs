@@ -8,6 +8,7 @@ mod not_found;
 mod run;
 mod sessions;
 mod start;
+mod verify;
 
 use crate::clock::Clock;
 use crate::components::{Keyboard, NoticeBar, Pill};
@@ -50,6 +51,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/sessions") view=sessions::Sessions/>
                         <Route path=path!("/compare") view=compare::Compare/>
                         <Route path=path!("/demo") view=demo::Demo/>
+                        <Route path=path!("/verify") view=verify::Verify/>
                     </Routes>
                 </gate::Gate>
             </main>
@@ -66,7 +68,7 @@ pub fn App() -> impl IntoView {
 
 /// Whether the page at a path shows something without a worker.
 pub fn needs_no_worker(pathname: &str) -> bool {
-    pathname.trim_end_matches('/') == "/demo"
+    matches!(pathname.trim_end_matches('/'), "/demo" | "/verify")
 }
 
 /// Names the page in the browser's tab.

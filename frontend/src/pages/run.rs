@@ -3,7 +3,7 @@
 use crate::charts::CeChart;
 use crate::components::{
     Completions, Controls, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, Stepper, SuffixTable,
-    Verdict,
+    Verdict, VerifyLink,
 };
 use crate::connection::Connection;
 use crate::format;
@@ -105,6 +105,7 @@ pub(super) fn Body(
                     }
                 }
             >
+                <VerifyLink id=run.get_value() feed/>
                 <Result feed/>
                 <Suffixes feed/>
                 <Search id=run.get_value() feed/>
