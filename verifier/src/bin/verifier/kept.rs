@@ -4,7 +4,7 @@
 use crate::scope;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Cache, Response};
+use web_sys::{Cache, Headers, Response, ResponseInit};
 
 /// Name of the storage.
 const STORAGE: &str = "steerage-models";
@@ -19,8 +19,17 @@ pub async fn get(hash: &str) -> Option<Response> {
 pub async fn put(hash: &str, bytes: &[u8]) -> bool {
     let Some(cache) = open().await else { return false };
     let copy = js_sys::Uint8Array::from(bytes);
-    let Ok(response) = Response::new_with_opt_js_u8_array(Some(&copy)) else { return false };
+    let Ok(response) = response(&copy) else { return false };
     JsFuture::from(cache.put_with_str(&address(hash), &response)).await.is_ok()
+}
+
+/// With its length, so that whoever reads it knows how much memory to ask for.
+fn response(bytes: &js_sys::Uint8Array) -> Result<Response, JsValue> {
+    let headers = Headers::new()?;
+    headers.set("content-length", &bytes.length().to_string())?;
+    let init = ResponseInit::new();
+    init.set_headers(&headers);
+    Response::new_with_opt_js_u8_array_and_init(Some(bytes), &init)
 }
 
 /// Lets go of a file.
