@@ -123,7 +123,12 @@ impl Check {
         if self.passes() {
             return None;
         }
-        let number = |number: &Option<f64>| number.map_or("nothing".to_owned(), |number| format!("{number:.6}"));
+        let number = |number: &Option<f64>| match number {
+            // Counts read as counts.
+            Some(number) if number.fract() == 0.0 => number.to_string(),
+            Some(number) => format!("{number:.6}"),
+            None => "nothing".to_owned(),
+        };
         Some(match self {
             Check::Ce { under, recorded, computed } => {
                 format!("cross-entropy {}: recorded {recorded:.4}, computed {computed:.4}", under.phrase())

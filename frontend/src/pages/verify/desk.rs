@@ -127,11 +127,22 @@ impl Desk {
 
     fn cancel(self) {
         self.verifier.ask(&Asked::Cancel {});
-        self.then.set_value(None);
         self.work.update_value(|work| *work += 1);
+        let was = self.busy.get_untracked();
         self.busy.set(None);
+        if was == Some(Busy::Verifying) {
+            self.verified.update(|verified| verified.error = Some("it was cancelled.".to_owned()));
+        }
+        self.forget_what_waits();
         if !matches!(self.model.get_untracked(), ModelState::Ready { .. }) {
             self.model.set(ModelState::Absent);
+        }
+    }
+
+    /// Without the model there is no verification.
+    fn forget_what_waits(self) {
+        if self.then.try_update_value(Option::take).flatten().is_some() {
+            self.verified.update(|verified| verified.begin(Vec::new()));
         }
     }
 
@@ -186,7 +197,7 @@ impl Desk {
     fn failed(self, error: ErrorBody) {
         let was = self.busy.get_untracked();
         self.busy.set(None);
-        self.then.set_value(None);
+        self.forget_what_waits();
         if was == Some(Busy::Loading) || error.code == "verifier_stopped" {
             self.model.set(ModelState::Failed(error));
         } else if was == Some(Busy::Trying) {

@@ -99,27 +99,29 @@ pub fn ModelPanel(
                 }),
                 _ => None,
             }}
-            <div class="actions" hidden=is_ready>
-                <button
-                    type="button"
-                    data-testid="model-load"
-                    disabled=move || busy.get()
-                    on:click=move |_| on_load()
-                >
-                    "Load the model"
-                </button>
-            </div>
-            <div class="field" hidden=is_ready>
-                <label for="model-file">"Or a model file (GGUF) on this computer"</label>
-                <input
-                    id="model-file"
-                    type="file"
-                    accept=".gguf"
-                    data-testid="model-file"
-                    disabled=move || busy.get()
-                    on:change:target=move |event| pick(event.target().unchecked_into())
-                />
-            </div>
+            <Show when=move || !is_ready()>
+                <p class="actions">
+                    <button
+                        type="button"
+                        data-testid="model-load"
+                        disabled=move || busy.get()
+                        on:click=move |_| on_load()
+                    >
+                        "Load the model"
+                    </button>
+                </p>
+                <div class="field">
+                    <label for="model-file">"Or a model file (GGUF) on this computer"</label>
+                    <input
+                        id="model-file"
+                        type="file"
+                        accept=".gguf"
+                        data-testid="model-file"
+                        disabled=move || busy.get()
+                        on:change:target=move |event| pick(event.target().unchecked_into())
+                    />
+                </div>
+            </Show>
         </section>
     }
 }

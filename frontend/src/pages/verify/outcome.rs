@@ -95,12 +95,9 @@ pub fn Results(
                             <tr>
                                 <th scope="col">"Suffix (prompt)"</th>
                                 <th scope="col">"Split"</th>
-                                {Under::ALL
-                                    .map(|under| view! {
-                                        <th scope="col" class="num">{format!("|ΔCE| {}", under.phrase())}</th>
-                                        <th scope="col" class="num">{format!("Tokens {}", under.phrase())}</th>
-                                    })
-                                    .collect_view()}
+                                <th scope="col" class="num">"No prefix"</th>
+                                <th scope="col" class="num">"Reference"</th>
+                                <th scope="col" class="num">"Found prefix"</th>
                                 <th scope="col" class="num">"Seconds"</th>
                             </tr>
                         </thead>
@@ -113,8 +110,8 @@ pub fn Results(
                 </div>
                 <p class="muted">
                     {format!(
-                        "|ΔCE| is the difference between recorded and computed cross-entropy in nats a token; up to \
-                         {CE_TOLERANCE} counts as the same. Tokens are those of the recorded greedy completion that \
+                        "Each cell: the difference between recorded and computed cross-entropy in nats a token, of which up \
+                         to {CE_TOLERANCE} counts as the same, then how many tokens of the recorded greedy completion \
                          the model writes too.",
                     )}
                 </p>
@@ -164,20 +161,16 @@ fn Row(row: VerifiedSuffix, claims: StoredValue<Claims>) -> impl IntoView {
         });
         let tokens = row.outcome.checks.iter().find_map(|check| match check {
             Check::Completion { under: own, path } if *own == under => {
-                Some((format!("{} / {}", path.matching, path.tokens), check.passes()))
+                Some((format!("{}/{} tokens", path.matching, path.tokens), check.passes()))
             }
             _ => None,
         });
-        let mark = |passes: bool| (!passes).then(|| view! { <strong class="differs">" differs"</strong> });
+        let differs = [ce.map(|(_, passes)| passes), tokens.as_ref().map(|(_, passes)| *passes)].contains(&Some(false));
+        let shown = [ce.map(|(difference, _)| format!("{difference:.6}")), tokens.map(|(tokens, _)| tokens)];
+        let shown: Vec<String> = shown.into_iter().flatten().collect();
+        let shown = if shown.is_empty() { "–".to_owned() } else { shown.join(", ") };
         view! {
-            <td class="num">
-                {ce.map_or("–".to_owned(), |(difference, _)| format!("{difference:.6}"))}
-                {ce.and_then(|(_, passes)| mark(passes))}
-            </td>
-            <td class="num">
-                {tokens.as_ref().map_or("–".to_owned(), |(matching, _)| matching.clone())}
-                {tokens.and_then(|(_, passes)| mark(passes))}
-            </td>
+            <td class="num">{shown} {differs.then(|| view! { <strong class="differs">" differs"</strong> })}</td>
         }
     };
     let agrees = row.outcome.agrees().to_string();

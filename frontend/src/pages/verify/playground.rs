@@ -8,6 +8,7 @@ use crate::format;
 use leptos::prelude::*;
 use shared::event::TokenPiece;
 use shared::metrics::gap_closed;
+use shared::spec::Split;
 use shared::verification::{Claims, SuffixClaim};
 
 /// Pause in typing after which a prefix is tried, in milliseconds.
@@ -44,7 +45,8 @@ pub fn Playground(
 ) -> impl IntoView {
     let begins_with = claims.found.as_ref().map_or(claims.teacher.clone(), |found| found.text.clone());
     let prefix = RwSignal::new(begins_with);
-    let first = claims.suffixes.iter().position(|claim| claim.found.is_some()).unwrap_or(0);
+    let is_judged_test = |claim: &SuffixClaim| claim.split == Split::Test && claim.found.is_some();
+    let first = claims.suffixes.iter().position(is_judged_test).unwrap_or(0);
     let chosen = RwSignal::new(first);
     let suffixes = StoredValue::new(claims.suffixes.clone());
     let typed = debounced(prefix, PAUSE_MS);
@@ -69,7 +71,7 @@ pub fn Playground(
         _ => "Every change is scored and completed by the model in this browser.",
     };
     view! {
-        <section class="panel" aria-labelledby="playground-title" data-testid="playground">
+        <section class="panel playground" aria-labelledby="playground-title" data-testid="playground">
             <h2 id="playground-title">"Playground"</h2>
             <p class="muted">{hint}</p>
             <div class="field">
