@@ -54,10 +54,9 @@ pub fn Playground(
     let is_verifying = Memo::new(move |_| matches!(desk.busy.get(), Some(Busy::Verifying | Busy::Loading)));
     Effect::new(move |_| {
         let (text, at) = (typed.get(), chosen.get());
-        if is_ready.get() && !is_verifying.get() {
-            if let Some(index) = suffixes.with_value(|suffixes| suffixes.get(at).map(|claim| claim.index)) {
-                desk.try_prefix(text, index);
-            }
+        let index = suffixes.with_value(|suffixes| suffixes.get(at).map(|claim| claim.index));
+        if let Some(index) = index.filter(|_| is_ready.get() && !is_verifying.get()) {
+            desk.try_prefix(text, index);
         }
     });
     let options = claims.suffixes.iter().enumerate().map(|(at, claim)| {
