@@ -69,6 +69,24 @@ impl Engine {
         self.decode(past, prompts, options, workspace, choose, on_token)
     }
 
+    /// Runs `ids` after `past`, which grows by them, and returns the most likely next token: one step of
+    /// [`Engine::greedy`] for callers that do something else in between.
+    ///
+    /// # Errors
+    /// As for [`Engine::greedy`].
+    pub fn next_token(&self, past: &mut Cache, ids: &[u32], workspace: &mut Workspace) -> Result<u32, EngineError> {
+        let parent = if past.positions() == 0 { Parent::Nothing } else { Parent::Cache(past) };
+        let mut grown = [Cache::default()];
+        let hidden = self.run(&[Segment { parent, input: Input::Ids(ids), targets: &[] }], &mut grown, workspace)?;
+        let [grown] = grown;
+        if past.positions() == 0 {
+            *past = grown;
+        } else {
+            past.extend(grown);
+        }
+        Ok(self.decoding_head().argmax(&hidden, &mut workspace.logits)[0])
+    }
+
     /// `choose` makes next tokens of prompts' indices and the hidden states of their last rows.
     fn decode(
         &self,

@@ -150,6 +150,14 @@ fn decoding_is_the_full_forward_pass() {
             let end = whole.iter().position(|&id| id == stop).map_or(12, |at| at + 1);
             assert_eq!(stopped[..], whole[..end]);
         }
+        // Step by step it is the same.
+        let (mut grown, mut next) = (past.clone(), prompts[0].clone());
+        for &expected in &completions[0] {
+            let token = engine.next_token(&mut grown, &next, &mut workspace).unwrap();
+            assert_eq!(token, expected);
+            next = vec![token];
+        }
+        assert_eq!(grown.positions(), past.positions() + prompts[0].len() + completions[0].len() - 1);
         // Whoever watches may end it.
         let early = engine.greedy(Some(&past), &prompts, options, &mut workspace, |length| length < 2).unwrap();
         assert!(early.iter().all(|completion| completion.len() <= 2));

@@ -38,10 +38,12 @@ mod shortcuts;
 mod socket;
 mod storage;
 mod suffix_rows;
+mod thread;
 mod throttle;
 mod token_diff;
 mod tokenizer;
 mod uuid;
+mod verifier;
 
 use leptos::prelude::*;
 

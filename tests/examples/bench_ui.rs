@@ -68,6 +68,7 @@ async fn stream(events_a_sec: usize) -> Result<Frames> {
         device: None,
         catalogue: Box::new(move || worker::catalogue::catalogue(&models)),
         tokenizer: Box::new(|_| Err(shared::event::ErrorBody::new("no_tokenizer", "not in this benchmark"))),
+        model_file: Box::new(|_| Err(shared::event::ErrorBody::new("no_model", "not in this benchmark"))),
         on_ready: Box::new(|ready| drop(ready_tx.send(ready))),
     };
     let server = tokio::spawn(server::serve(options, listener, async { drop(stopped.await) }));

@@ -63,6 +63,9 @@ async fn a_run_and_its_result_are_accessible() -> Result<()> {
         page.driver.goto(site.address("/demo/?at=60")).await?;
         page.see("stepper").await?;
         check(&page, "a run that goes on").await?;
+        page.driver.goto(site.address("/verify/")).await?;
+        page.see("playground").await?;
+        check(&page, "the verification").await?;
         page.forgive_console().await
     })
     .await

@@ -29,6 +29,11 @@ const TREE_RULES: &[TreeRule] = &[
         forbidden: &["steerage", "candle-*", "gemm*", "tokio-tungstenite", "mio", "rusqlite", "axum", "hyper"],
     },
     TreeRule {
+        rule: "the verifier computes as the worker does, without the worker or the page",
+        args: &["--package", "steerage-verifier", "--features", "web", "--target", "wasm32-unknown-unknown"],
+        forbidden: &["steerage", "steerage-frontend", "leptos*", "tokio*", "mio", "rusqlite", "axum", "hyper"],
+    },
+    TreeRule {
         rule: "the engine knows numbers and threads, nothing else",
         args: &["--package", "steerage-engine"],
         forbidden: &["steerage", "steerage-shared", "candle-*", "serde*", "tokenizers", "tokio*", "mio", "clap*"],

@@ -25,7 +25,15 @@ fn wrong_token() -> Credential {
 async fn another_host_is_refused_on_every_route() -> Result<()> {
     let (_scratch, worker) = worker().await?;
     let port = worker.address.port();
-    for path in ["/", "/ws", "/api/health", "/api/models/fake/tokenizer", "/steerage.js", "/no/such/path"] {
+    for path in [
+        "/",
+        "/ws",
+        "/api/health",
+        "/api/models/fake/tokenizer",
+        "/api/models/fake/file",
+        "/steerage.js",
+        "/no/such/path",
+    ] {
         for host in ["evil.example".to_owned(), format!("evil.example:{port}"), "127.0.0.1:1".to_owned()] {
             let response = worker.http(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n"))?;
             assert_eq!((response.status, response.error_code().as_str()), (421, "bad_host"), "{path} {host}");
@@ -236,6 +244,7 @@ async fn every_answer_carries_the_headers() -> Result<()> {
         ("GET /api/unknown HTTP/1.1\r\n", Some(404)),
         ("GET /unknown.js HTTP/1.1\r\n", Some(404)),
         ("GET /api/models/fake/tokenizer HTTP/1.1\r\n", Some(401)),
+        ("GET /api/models/fake/file HTTP/1.1\r\n", Some(401)),
         ("GET /ws HTTP/1.1\r\n", Some(401)),
         ("POST / HTTP/1.1\r\n", Some(405)),
         ("DELETE /api/health HTTP/1.1\r\n", Some(405)),
@@ -287,6 +296,29 @@ async fn the_tokenizer_needs_the_token() -> Result<()> {
 
     for unknown in ["unknown", "..%2f..%2fetc%2fpasswd", "%00", "fake%20"] {
         let response = get(unknown, "")?;
+        assert_eq!((response.status, response.error_code().as_str()), (404, "unknown_model"), "{unknown}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_file_of_a_model_needs_the_token_and_comes_whole() -> Result<()> {
+    let (_scratch, worker) = worker().await?;
+    let get = |name: &str| {
+        let token = worker.token()?;
+        worker.http(&format!("GET /api/models/{name}/file HTTP/1.1\r\nAuthorization: Bearer {token}\r\n"))
+    };
+    assert_eq!(worker.http("GET /api/models/fake/file HTTP/1.1\r\n")?.status, 401);
+    let wrong = format!("GET /api/models/fake/file HTTP/1.1\r\nAuthorization: Bearer {}\r\n", "0".repeat(64));
+    assert_eq!(worker.http(&wrong)?.status, 401);
+
+    let file = get("fake")?;
+    assert_eq!((file.status, file.header("content-length")), (200, Some("800000")));
+    assert_eq!((file.body.len(), file.header("content-encoding")), (800_000, None));
+    assert!(file.body.starts_with(b"GGUF") && file.body.ends_with(b"GGUF"));
+    assert_eq!(file.header("cache-control"), Some("no-store"));
+    for unknown in ["unknown", "..%2f..%2fetc%2fpasswd", "fake.gguf"] {
+        let response = get(unknown)?;
         assert_eq!((response.status, response.error_code().as_str()), (404, "unknown_model"), "{unknown}");
     }
     Ok(())

@@ -15,6 +15,12 @@ use std::process::Command;
 /// Cargo's profile for what the browser downloads.
 const PROFILE: &str = "wasm-release";
 
+/// What the page is made of, as arguments for cargo.
+const PACKAGES: [&[&str]; 2] = [
+    &["--package", "steerage-frontend"],
+    &["--package", "steerage-verifier", "--bin", "verifier", "--features", "web"],
+];
+
 /// `cargo xtask page`.
 pub fn command() -> Result {
     setup::wasm_target("[1/3]")?;
@@ -36,9 +42,12 @@ pub fn build(label: &str, tools: &Tools) -> Result {
     shell::timed(|| {
         let _ = fs::remove_file(&stamp_path);
         // Cargo downloads and builds with its own progress. Trunk finds that done, and works offline,
-        // so that it cannot fetch tools of its own.
-        let package = ["--package", "steerage-frontend", "--target", setup::WASM_TARGET, "--profile", PROFILE];
-        shell::run(workspace::cargo()?.args(["build", "--locked"]).args(package))?;
+        // so that it cannot fetch tools of its own. One call a package, as trunk does: together they would
+        // be built with other features.
+        for package in PACKAGES {
+            let target = ["--target", setup::WASM_TARGET, "--profile", PROFILE];
+            shell::run(workspace::cargo()?.args(["build", "--locked"]).args(package).args(target))?;
+        }
         let mut trunk = tools.command("trunk")?;
         trunk.current_dir(workspace::root().join("frontend"));
         trunk.args(["build", "--cargo-profile", PROFILE, "--offline", "--locked"]);
@@ -66,8 +75,10 @@ fn stamp_of(inputs: u64, outputs: u64) -> String {
 /// Everything that decides what the page is.
 fn inputs() -> Vec<PathBuf> {
     let root = workspace::root();
-    let names = ["Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo", "rust-toolchain.toml", "frontend", "shared"];
-    names.into_iter().map(|name| root.join(name)).collect()
+    let settings = ["Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo", "rust-toolchain.toml"];
+    let sources = ["frontend", "shared", "engine", "verifier"];
+    let names = settings.into_iter().chain(sources);
+    names.map(|name| root.join(name)).collect()
 }
 
 /// A hash of the names and contents of all files in the folders, and of the compiler's version.
@@ -85,7 +96,9 @@ fn hash_into(path: &Path, hasher: &mut DefaultHasher) -> std::io::Result<()> {
         let mut entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
         entries.sort();
         // The output lies within an input, and tests are no part of the page.
-        entries.retain(|entry| !entry.ends_with("frontend/dist") && !entry.ends_with("shared/tests"));
+        entries.retain(|entry| {
+            !entry.ends_with("frontend/dist") && !entry.ends_with("shared/tests") && !entry.ends_with("verifier/tests")
+        });
         return entries.iter().try_for_each(|entry| hash_into(entry, hasher));
     }
     if path.is_file() {

@@ -169,7 +169,10 @@ fn tools() -> Result {
 fn clippy_wasm() -> Result {
     setup::component("clippy", "clippy")?;
     let page = ["--package", "steerage-frontend", "--target", setup::WASM_TARGET, "--all-targets"];
-    shell::run(cargo()?.args(["clippy", "--locked"]).args(page).args(["--", "-D", "warnings"]))
+    shell::run(cargo()?.args(["clippy", "--locked"]).args(page).args(["--", "-D", "warnings"]))?;
+    // Its tests run on this machine, so that only the program is left here.
+    let verifier = ["--package", "steerage-verifier", "--features", "web", "--target", setup::WASM_TARGET];
+    shell::run(cargo()?.args(["clippy", "--locked"]).args(verifier).args(["--bins", "--", "-D", "warnings"]))
 }
 
 fn build_page() -> Result {
@@ -248,7 +251,7 @@ fn is_browser_test(name: &str) -> bool {
 /// The names of all integration tests of the workspace, so that no new file is forgotten.
 fn test_files() -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for package in ["shared", "worker", "tests", "xtask"] {
+    for package in ["shared", "worker", "verifier", "tests", "xtask"] {
         let folder = workspace::root().join(package).join("tests");
         if folder.is_dir() {
             names.extend(rust_files(&folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?);

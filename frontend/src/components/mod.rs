@@ -28,6 +28,7 @@ mod token_panel;
 mod token_row;
 mod tokeniser;
 mod verdict;
+mod verify_link;
 
 pub use attached::AttachedBar;
 pub use completions::Completions;
@@ -52,3 +53,4 @@ pub use suffix_table::SuffixTable;
 pub use token_row::TokenRow;
 pub use tokeniser::{Tokeniser, comma_separated};
 pub use verdict::Verdict;
+pub use verify_link::VerifyLink;

@@ -14,6 +14,7 @@ mod sessions;
 mod shared;
 mod site;
 mod start;
+mod verify;
 
 use crate::clock::Clock;
 use crate::components::{AttachedBar, Keyboard, NoticeBar, Pill};
@@ -63,6 +64,7 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/attach") view=attach::Attach/>
                         <Route path=path!("/open") view=open::Open/>
                         <Route path=path!("/s") view=shared::SharedRun/>
+                        <Route path=path!("/verify") view=verify::Verify/>
                     </Routes>
                 </gate::Gate>
             </main>
@@ -80,7 +82,7 @@ pub fn App() -> impl IntoView {
 
 /// Whether the page at a path shows something without a worker.
 pub fn needs_no_worker(pathname: &str) -> bool {
-    replays(pathname) || pathname.trim_end_matches('/') == "/attach"
+    replays(pathname) || matches!(pathname.trim_end_matches('/'), "/attach" | "/verify")
 }
 
 /// Whether the page at a path replays a recording.

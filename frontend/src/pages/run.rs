@@ -3,7 +3,7 @@
 use crate::charts::CeChart;
 use crate::components::{
     Completions, Controls, Figures, Findings, FlipLog, ModelText, PhaseBadge, PrefixCard, QueuePlace, RunParts,
-    ShareRun, Stepper, SuffixTable, Verdict,
+    ShareRun, Stepper, SuffixTable, Verdict, VerifyLink,
 };
 use crate::connection::Connection;
 use crate::format;
@@ -110,6 +110,7 @@ pub(super) fn Body(
                     }
                 }
             >
+                <VerifyLink id=run.get_value() feed/>
                 <Result feed/>
                 <Suffixes feed/>
                 <Search id=run.get_value() feed/>

@@ -5,9 +5,9 @@
 
 mod exchange;
 mod latest;
-mod thread;
 
 use crate::attachment;
+use crate::thread::Thread;
 use exchange::{Exchange, Heard};
 use latest::{Latest, Next};
 use leptos::prelude::*;
@@ -16,7 +16,9 @@ use shared::event::ErrorBody;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use thread::Thread;
+
+/// Starts the tokeniser.
+const SCRIPT: &str = "/start-tokeniser.js";
 
 /// A handle to the tokeniser; copies share it.
 #[derive(Clone, Copy)]
@@ -131,7 +133,7 @@ impl Tokenizers {
         let started = self.inner.try_update_value(|inner| {
             let due = inner.exchange.ask(question, Box::new(on_outcome));
             if inner.thread.is_none() {
-                inner.thread = Some(Thread::start(move |text| self.hear(text), move |why| self.stopped(why))?);
+                inner.thread = Some(Thread::start(SCRIPT, move |text| self.hear(text), move |why| self.stopped(why))?);
             }
             inner.post(due);
             Ok::<_, String>(())

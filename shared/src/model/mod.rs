@@ -11,6 +11,8 @@
 pub mod arch;
 pub mod decode;
 mod decoder;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod load;
 pub mod ops;
 pub mod score;

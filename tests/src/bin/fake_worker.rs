@@ -31,6 +31,10 @@ fn main() -> Result<()> {
 }
 
 fn run_server(data_dir: PathBuf) -> Result<()> {
+    // Larger than one piece of what is sent.
+    let model = data_dir.join("fake.gguf");
+    std::fs::create_dir_all(&data_dir)?;
+    std::fs::write(&model, "GGUF".repeat(200_000))?;
     let options = ServeOptions {
         cache_dir: data_dir.join("cache"),
         data_dir,
@@ -40,6 +44,7 @@ fn run_server(data_dir: PathBuf) -> Result<()> {
         device: None,
         catalogue: Box::new(script::catalogue),
         tokenizer: Box::new(tokenizer),
+        model_file: Box::new(move |_| Ok(model.clone())),
         on_ready: Box::new(|ready| {
             let mut stdout = std::io::stdout();
             // Nobody listens only if the test is gone.

@@ -2,9 +2,10 @@
 
 use super::{Backend, BackendError, Goals, Gradient, Input, Precision, Segment, TokenScore};
 use crate::planner::PassMemory;
-use candle_core::{D, Device, Tensor};
-use engine::{Cache, DecodeOptions, Engine, LayerWeights, Parent, Shape, Weights, Workspace};
-use shared::model::{Activation, Config, Decoder, Layer};
+use candle_core::{Device, Tensor};
+use engine::{Cache, DecodeOptions, Engine, Parent, Workspace};
+use shared::model::engine::{into_engine, values};
+use shared::model::{Config, Decoder};
 use shared::sampling::Sampler;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,12 +22,7 @@ impl CpuBackend {
     /// Moves the weights over, layer by layer, so that at most one layer exists twice.
     pub fn new(model: Decoder) -> Result<Self, BackendError> {
         let config = model.config.clone();
-        let layers = model.layers.into_iter().map(layer).collect::<Result<_, _>>()?;
-        let lm_head = if config.tie_word_embeddings { None } else { Some(values(&model.lm_head)?) };
-        drop(model.lm_head);
-        let norm = values(&model.norm)?;
-        let embed_tokens = values(&model.embed_tokens)?;
-        let engine = Engine::new(shape(&config), Weights { embed_tokens, layers, norm, lm_head })?;
+        let engine = into_engine(model)?;
         Ok(CpuBackend { engine, config, begun: None, workspace: Mutex::default() })
     }
 
@@ -193,47 +189,5 @@ impl Backend for CpuBackend {
 
     fn multiply_squares(&self, size: usize, precision: Precision) -> Result<f64, BackendError> {
         Ok(engine::multiply_squares(size, precision))
-    }
-}
-
-fn values(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1()
-}
-
-/// One layer, with the matrices that share an input under each other.
-fn layer(layer: Layer) -> candle_core::Result<LayerWeights> {
-    let optional = |norm: &Option<Tensor>| norm.as_ref().map(values).transpose();
-    Ok(LayerWeights {
-        attention_norm: values(&layer.attention_norm)?,
-        qkv_proj: values(&Tensor::cat(&[&layer.q_proj, &layer.k_proj, &layer.v_proj], D::Minus2)?)?,
-        o_proj: values(&layer.o_proj)?,
-        attention_out_norm: optional(&layer.attention_out_norm)?,
-        feed_forward_norm: values(&layer.feed_forward_norm)?,
-        gate_up_proj: values(&Tensor::cat(&[&layer.gate_proj, &layer.up_proj], D::Minus2)?)?,
-        down_proj: values(&layer.down_proj)?,
-        feed_forward_out_norm: optional(&layer.feed_forward_out_norm)?,
-    })
-}
-
-fn shape(config: &Config) -> Shape {
-    Shape {
-        hidden_size: config.hidden_size,
-        intermediate_size: config.intermediate_size,
-        num_attention_heads: config.num_attention_heads,
-        num_key_value_heads: config.num_key_value_heads,
-        head_dim: config.head_dim,
-        vocab_size: config.vocab_size,
-        context_length: config.context_length,
-        rms_norm_eps: config.rms_norm_eps as f32,
-        activation: match config.activation {
-            Activation::Silu => engine::Activation::Silu,
-            Activation::GeluTanh => engine::Activation::GeluTanh,
-        },
-        embedding_scale: config.embedding_scale as f32,
-        query_scale: config.query_scale as f32,
-        attention_softcap: config.attention_softcap.map(|cap| cap as f32),
-        final_softcap: config.final_softcap.map(|cap| cap as f32),
-        sliding_windows: config.sliding_windows.clone(),
-        rope_frequencies: config.rope.frequencies(config.head_dim),
     }
 }

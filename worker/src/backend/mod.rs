@@ -15,6 +15,7 @@ pub use remembering::Remembering;
 
 use crate::planner::PassMemory;
 use candle_core::{Device, Tensor};
+use shared::model::engine::IntoEngineError;
 use shared::model::{Config, Decoder};
 use shared::sampling::Sampler;
 use std::ops::Range;
@@ -28,6 +29,15 @@ pub enum BackendError {
     /// The CPU engine refused.
     #[error(transparent)]
     Engine(#[from] engine::EngineError),
+}
+
+impl From<IntoEngineError> for BackendError {
+    fn from(error: IntoEngineError) -> Self {
+        match error {
+            IntoEngineError::Candle(error) => error.into(),
+            IntoEngineError::Engine(error) => error.into(),
+        }
+    }
 }
 
 impl BackendError {

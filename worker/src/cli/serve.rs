@@ -57,7 +57,7 @@ async fn listen(args: ServeArgs, machine: Machine, device: DeviceCard) -> Result
     })?;
     let models = ModelStore::from_env();
     let cache_dir = models.cache_dir().to_owned();
-    let (for_catalogue, for_tokenizer) = (models.clone(), models);
+    let (for_catalogue, for_tokenizer, for_file) = (models.clone(), models.clone(), models);
     let options = ServeOptions {
         data_dir,
         cache_dir,
@@ -74,9 +74,17 @@ async fn listen(args: ServeArgs, machine: Machine, device: DeviceCard) -> Result
                 Err(error) => {
                     // The reason names files of this machine, so it stays here.
                     tracing::warn!(%error, model = name, "no tokenizer for the page");
-                    let hint = "run `steerage models fetch` where the worker runs";
-                    Err(ErrorBody::new("no_model", format!("the worker cannot read the model {name}")).with_hint(hint))
+                    Err(no_model(name))
                 }
+            }
+        }),
+        model_file: Box::new(move |name| match for_file.path(name) {
+            Ok(path) if path.is_file() => Ok(path),
+            Ok(_) => Err(ErrorBody::new("model_unavailable", format!("the model {name} consists of several files"))
+                .with_hint("only models of a single file can be verified in a browser")),
+            Err(error) => {
+                tracing::warn!(%error, model = name, "no model file for the page");
+                Err(no_model(name))
             }
         }),
         on_ready: Box::new(|ready| print_line(&ready.launch_url)),
@@ -85,6 +93,11 @@ async fn listen(args: ServeArgs, machine: Machine, device: DeviceCard) -> Result
         ServeError::NotLoopback(_) => CliError::bad_input(error.to_string()),
         _ => CliError::failed(error.to_string()),
     })
+}
+
+fn no_model(name: &str) -> ErrorBody {
+    let hint = "run `steerage models fetch` where the worker runs";
+    ErrorBody::new("no_model", format!("the worker cannot read the model {name}")).with_hint(hint)
 }
 
 /// Ctrl-C, or a polite `kill`.

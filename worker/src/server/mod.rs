@@ -10,6 +10,7 @@ mod guard;
 mod hello;
 pub mod limits;
 mod message;
+mod model_files;
 mod negotiate;
 mod origin;
 mod peer;
@@ -41,6 +42,9 @@ use tokio::sync::{Semaphore, watch};
 /// files.
 pub type TokenizerSource = Box<dyn Fn(&str) -> Result<TokenizerBundle, ErrorBody> + Send + Sync>;
 
+/// Tells where the only file of a model of the catalogue lies; errors as for [`TokenizerSource`].
+pub type ModelFileSource = Box<dyn Fn(&str) -> Result<PathBuf, ErrorBody> + Send + Sync>;
+
 /// What a server needs to know.
 pub struct ServeOptions {
     /// Where the log and the token are kept; created where it is missing.
@@ -59,6 +63,8 @@ pub struct ServeOptions {
     pub catalogue: Box<dyn Fn() -> Catalogue + Send + Sync>,
     /// Tells the tokenizer of a model; called on a thread that may block.
     pub tokenizer: TokenizerSource,
+    /// Tells the file of a model, for clients that verify results themselves.
+    pub model_file: ModelFileSource,
     /// Called once, when the server answers.
     pub on_ready: Box<dyn FnOnce(Ready) + Send>,
 }
@@ -106,6 +112,7 @@ struct State {
     allowed: Allowed,
     device: Option<DeviceCard>,
     tokenizers: Tokenizers,
+    model_file: ModelFileSource,
     assets: assets::Assets,
     /// One permit a socket.
     sockets: Arc<Semaphore>,
@@ -141,6 +148,7 @@ pub async fn serve(
         allowed: Allowed::at_port(address.port(), options.allowed_origins),
         device: options.device,
         tokenizers: Tokenizers::new(options.tokenizer),
+        model_file: options.model_file,
         assets: assets::Assets::default(),
         sockets: Arc::new(Semaphore::new(limits::MAX_SOCKETS)),
         stop,

@@ -4,7 +4,7 @@ use super::State;
 use super::cors::Asker;
 use super::limits::{MAX_READ_BYTES, MAX_SOCKETS};
 use super::negotiate::{error_response, json_response};
-use super::{guard, shares, socket};
+use super::{guard, model_files, shares, socket};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
@@ -40,6 +40,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/api/runs/{run}/snapshot", get(shares::preview))
         .route("/api/runs/{run}/shares", get(shares::list))
         .route("/api/share", get(shares::open))
+        .route("/api/models/{name}/file", get(model_file))
         .route("/api/{*rest}", get(no_such_api))
         .fallback(get(page))
         .with_state(state)
@@ -83,19 +84,45 @@ async fn tokenizer(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if let Err(refusal) = check_bearer(&state, source, &headers) {
+    if let Err(refusal) = check_model(&state, source, &name, &headers).await {
         return *refusal;
-    }
-    let catalogue = state.sessions.catalogue().await;
-    if !catalogue.models.iter().any(|model| model.name == name) {
-        let error = ErrorBody::new("unknown_model", "No model has this name.")
-            .with_hint("The welcome's catalogue names all models.");
-        return error_response(StatusCode::NOT_FOUND, &error);
     }
     match state.tokenizers.get(&name).await {
         Ok(content) => content.response(&headers),
         Err(error) => error_response(StatusCode::SERVICE_UNAVAILABLE, &error),
     }
+}
+
+async fn model_file(
+    Shared(state): Shared<Arc<State>>,
+    Extension(source): Extension<Source>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    if let Err(refusal) = check_model(&state, source, &name, &headers).await {
+        return *refusal;
+    }
+    let file = match (state.model_file)(&name) {
+        Ok(path) => model_files::response(&path).await,
+        Err(error) => Err(error),
+    };
+    file.unwrap_or_else(|error| error_response(StatusCode::SERVICE_UNAVAILABLE, &error))
+}
+
+/// Demands the token, and the name of a model of the catalogue.
+async fn check_model(
+    state: &State,
+    source: Source,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<(), Box<Response<Body>>> {
+    check_bearer(state, source, headers)?;
+    if state.sessions.catalogue().await.models.iter().any(|model| model.name == name) {
+        return Ok(());
+    }
+    let error = ErrorBody::new("unknown_model", "No model has this name.")
+        .with_hint("The welcome's catalogue names all models.");
+    Err(Box::new(error_response(StatusCode::NOT_FOUND, &error)))
 }
 
 async fn page(Shared(state): Shared<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {

@@ -64,6 +64,11 @@ impl GgufMetadata {
         self.content.tensor_infos.contains_key(name)
     }
 
+    /// Values of all tensors together, each of which is 4 bytes once it is loaded.
+    pub fn value_count(&self) -> u64 {
+        self.content.tensor_infos.values().map(|info| info.shape.elem_count() as u64).sum()
+    }
+
     /// First dimension of a tensor, by its GGUF name.
     pub fn rows(&self, name: &str) -> Result<usize, LoadError> {
         let info = self.content.tensor_infos.get(name);

@@ -1,11 +1,8 @@
-//! The web worker in which the tokeniser runs.
+//! A web worker in which one of the page's other programs runs: the tokeniser, or the verifier.
 
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
-
-/// The script that starts the tokeniser. From the page's own origin: its policy allows no other.
-const SCRIPT: &str = "/start-tokeniser.js";
 
 /// A running web worker; it ends when this is dropped.
 pub struct Thread {
@@ -15,12 +12,16 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// Starts it. What it posts goes to `on_text`; `on_stop` hears why its script or its program does
-    /// not go on.
-    pub fn start(on_text: impl Fn(&str) + 'static, on_stop: impl Fn(&str) + 'static) -> Result<Self, String> {
+    /// Starts it with a script from the page's own origin: its policy allows no other. What it posts goes to
+    /// `on_text`; `on_stop` hears why its script or its program does not go on.
+    pub fn start(
+        script: &str,
+        on_text: impl Fn(&str) + 'static,
+        on_stop: impl Fn(&str) + 'static,
+    ) -> Result<Self, String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(SCRIPT, &options).map_err(|error| format!("{error:?}"))?;
+        let worker = Worker::new_with_options(script, &options).map_err(|error| format!("{error:?}"))?;
         let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
             on_text(&event.data().as_string().unwrap_or_default());
         });
@@ -36,8 +37,13 @@ impl Thread {
 
     /// Posts a text to it.
     pub fn post(&self, text: &str) {
-        // Posting a text fails only when it is out of memory, and then it stops by itself.
-        self.worker.post_message(&JsValue::from_str(text)).ok();
+        self.post_value(&JsValue::from_str(text));
+    }
+
+    /// Posts a value of the browser's to it.
+    pub fn post_value(&self, value: &JsValue) {
+        // Posting fails only when it is out of memory, and then it stops by itself.
+        self.worker.post_message(value).ok();
     }
 }
 

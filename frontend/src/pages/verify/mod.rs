@@ -1,0 +1,161 @@
+//! Verification: a recording's claims, computed again in this browser, and a playground with the same model.
+
+mod desk;
+mod model;
+mod outcome;
+mod playground;
+
+use crate::connection::Connection;
+use crate::fetch;
+use crate::link::Standing;
+use crate::run::RunFeed;
+use desk::Desk;
+use leptos::prelude::*;
+use leptos_router::components::A;
+use leptos_router::hooks::use_query_map;
+use shared::event::Stamped;
+use shared::recording;
+use shared::verification::{Claims, sums};
+use std::sync::Arc;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::HtmlInputElement;
+
+/// The recording that ships with the page.
+const RECORDING: &str = "/demo.jsonl";
+
+/// What is verified.
+#[derive(Clone)]
+enum Subject {
+    /// A run of the worker.
+    Run(String),
+    /// A recording, and where it came from.
+    Recording(String, Arc<Vec<Stamped>>),
+    /// There is none, for this reason.
+    Unreadable(String),
+}
+
+/// The page.
+#[component]
+pub fn Verify() -> impl IntoView {
+    super::title("Verify");
+    let query = use_query_map();
+    let subject = RwSignal::new(None::<Subject>);
+    let recorded = move |name: &str, text: Result<String, String>| {
+        let events = text.and_then(|text| recording::parse(&text).map_err(|error| error.to_string()));
+        let read = match events {
+            Ok(events) => Subject::Recording(name.to_owned(), Arc::new(events)),
+            Err(reason) => Subject::Unreadable(format!("{name} cannot be read: {reason}.")),
+        };
+        // The page may have been left meanwhile.
+        subject.try_set(Some(read));
+    };
+    match query.with_untracked(|query| query.get("run")) {
+        Some(run) => subject.set(Some(Subject::Run(run))),
+        None => leptos::task::spawn_local(async move {
+            recorded("The recorded run", fetch::text(RECORDING).await);
+        }),
+    }
+    let open = move |input: HtmlInputElement| {
+        let Some(file) = input.files().and_then(|files| files.get(0)) else { return };
+        leptos::task::spawn_local(async move {
+            let text = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
+            recorded(&file.name(), text.ok_or("the browser does not give it".to_owned()));
+        });
+    };
+    view! {
+        <section class="panel" aria-labelledby="verify-title">
+            <h1 id="verify-title">"Verify in this browser"</h1>
+            <p>
+                "A result is a claim: this prefix gives these numbers and these texts. Here your browser loads the \
+                 model and computes them again, with the program that the worker computes with. Nothing leaves \
+                 this page."
+            </p>
+            <div class="field">
+                <label for="verify-file">"Another recording (a file that " <code>"steerage run --record"</code>
+                    " wrote)"</label>
+                <input
+                    id="verify-file"
+                    type="file"
+                    accept=".jsonl,.steerage"
+                    data-testid="verify-file"
+                    on:change:target=move |event| open(event.target().unchecked_into())
+                />
+            </div>
+        </section>
+        {move || match subject.get() {
+            None => view! {
+                <section class="panel notice-page"><h2>"Loading the recording"</h2><progress></progress></section>
+            }
+            .into_any(),
+            Some(Subject::Unreadable(reason)) => view! {
+                <section class="panel notice-page" role="alert" data-testid="verify-unreadable">
+                    <h2>"This is no recording of a run"</h2>
+                    <p>{reason}</p>
+                </section>
+            }
+            .into_any(),
+            Some(Subject::Run(id)) => view! { <OfWorker id/> }.into_any(),
+            Some(Subject::Recording(name, events)) => {
+                let feed = RunFeed::recorded();
+                feed.replay(&events);
+                view! { <Claimed name feed/> }.into_any()
+            }
+        }}
+    }
+}
+
+/// A run that the worker has.
+#[component]
+fn OfWorker(id: String) -> impl IntoView {
+    let connection = Connection::get();
+    let feed = RunFeed::new();
+    let run = StoredValue::new(id);
+    let known = Memo::new(move |_| {
+        connection.runs.with(|runs| runs.iter().flatten().any(|listed| run.with_value(|run| listed.run == *run)))
+    });
+    Effect::new(move |_| {
+        if known.get() {
+            feed.follow(connection, run.get_value());
+        }
+    });
+    let is_there = feed.part(|state| state.result.is_some());
+    move || match (is_there.get(), known.get(), connection.standing.get()) {
+        (true, _, _) => view! { <Claimed name=format!("Run {}", run.get_value()) feed/> }.into_any(),
+        (_, _, Standing::SignedOut | Standing::Unauthorised) => view! {
+            <section class="panel notice-page">
+                <h2>"The worker wants to know who you are"</h2>
+                <p><A href="/" attr:class="button">"Sign in"</A></p>
+            </section>
+        }
+        .into_any(),
+        (_, false, Standing::Live) => view! {
+            <section class="panel notice-page" data-testid="unknown-run">
+                <h2>"This worker has no such run"</h2>
+                <p>"Its id is " <code>{run.get_value()}</code> "."</p>
+            </section>
+        }
+        .into_any(),
+        _ => view! {
+            <section class="panel notice-page"><h2>"Waiting for the run's result"</h2><progress></progress></section>
+        }
+        .into_any(),
+    }
+}
+
+/// What a log claims, where it claims anything.
+#[component]
+fn Claimed(name: String, feed: RunFeed) -> impl IntoView {
+    // A recording does not change, and a run with a result neither.
+    let claimed = feed.with(|state| Claims::of(state).map(|claims| (claims, sums(state))));
+    match claimed {
+        Ok((claims, sums)) => view! { <Desk name claims sums/> }.into_any(),
+        Err(error) => view! {
+            <section class="panel notice-page" role="alert" data-testid="verify-unreadable">
+                <h2>"There is nothing to verify"</h2>
+                <p>{format!("{error}.")}</p>
+            </section>
+        }
+        .into_any(),
+    }
+}
