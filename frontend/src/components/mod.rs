@@ -46,7 +46,7 @@ pub use prefix_card::PrefixCard;
 pub use queue_place::QueuePlace;
 pub use run_list::{PhaseBadge, RunList};
 pub use run_parts::RunParts;
-pub use session_file::OpenSessionFile;
+pub use session_file::{OpenSessionFile, read_session};
 pub use share::ShareRun;
 pub use stepper::Stepper;
 pub use suffix_table::SuffixTable;

@@ -19,7 +19,7 @@ pub fn OpenSessionFile() -> impl IntoView {
     let take = move |file: File| {
         problem.set(None);
         leptos::task::spawn_local(async move {
-            match read(&file).await.and_then(|bytes| open(&file.name(), bytes)) {
+            match read_session(&file).await.and_then(|bytes| open(&file.name(), bytes)) {
                 Ok(session) => {
                     opened.try_set(Some(session));
                     navigate.try_with_value(|navigate| navigate("/open", Default::default()));
@@ -77,7 +77,8 @@ pub fn OpenSessionFile() -> impl IntoView {
     }
 }
 
-async fn read(file: &File) -> Result<Vec<u8>, String> {
+/// The bytes of a file that may be a session; the reason why not is for people.
+pub async fn read_session(file: &File) -> Result<Vec<u8>, String> {
     let name = file.name();
     if file.size() > MAX_CONTENT_BYTES as f64 {
         return Err(format!("{name} is too large for a session: more than {} MiB.", MAX_CONTENT_BYTES >> 20));

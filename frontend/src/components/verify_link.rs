@@ -3,6 +3,7 @@
 use crate::run::RunFeed;
 use leptos::prelude::*;
 use leptos_router::components::A;
+use leptos_router::hooks::use_location;
 
 /// A link to the page that computes a finished run's claims again.
 #[component]
@@ -12,7 +13,12 @@ pub fn VerifyLink(
     /// Its log.
     feed: RunFeed,
 ) -> impl IntoView {
-    let address = if feed.is_recorded() { "/verify".to_owned() } else { format!("/verify?run={id}") };
+    let address = match feed.is_recorded() {
+        false => format!("/verify?run={id}"),
+        // The recording that ships with the page, also when a session is open beside it.
+        true if use_location().pathname.get_untracked().starts_with("/demo") => "/verify?demo".to_owned(),
+        true => "/verify".to_owned(),
+    };
     view! {
         <p class="actions">
             <A href=address attr:class="button" attr:data-testid="verify-link">"Verify in this browser"</A>

@@ -5,9 +5,11 @@ mod model;
 mod outcome;
 mod playground;
 
+use crate::components;
 use crate::connection::Connection;
 use crate::fetch;
 use crate::link::Standing;
+use crate::opened::{self, Opened, OpenedSession};
 use crate::run::RunFeed;
 use desk::Desk;
 use leptos::prelude::*;
@@ -18,7 +20,6 @@ use shared::recording;
 use shared::verification::{Claims, sums};
 use std::sync::Arc;
 use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::HtmlInputElement;
 
 /// The recording that ships with the page.
@@ -35,32 +36,42 @@ enum Subject {
     Unreadable(String),
 }
 
+impl Subject {
+    fn of(session: &Opened) -> Self {
+        Subject::Recording(session.name.clone(), Arc::new(session.session.recording.events.clone()))
+    }
+}
+
 /// The page.
 #[component]
 pub fn Verify() -> impl IntoView {
     super::title("Verify");
     let query = use_query_map();
     let subject = RwSignal::new(None::<Subject>);
-    let recorded = move |name: &str, text: Result<String, String>| {
-        let events = text.and_then(|text| recording::parse(&text).map_err(|error| error.to_string()));
-        let read = match events {
-            Ok(events) => Subject::Recording(name.to_owned(), Arc::new(events)),
-            Err(reason) => Subject::Unreadable(format!("{name} cannot be read: {reason}.")),
-        };
-        // The page may have been left meanwhile.
-        subject.try_set(Some(read));
-    };
-    match query.with_untracked(|query| query.get("run")) {
-        Some(run) => subject.set(Some(Subject::Run(run))),
-        None => leptos::task::spawn_local(async move {
-            recorded("The recorded run", fetch::text(RECORDING).await);
+    let (run, demo) = query.with_untracked(|query| (query.get("run"), query.get("demo").is_some()));
+    let opened = OpenedSession::get().opened.get_untracked().filter(|_| !demo);
+    match (run, opened) {
+        (Some(run), _) => subject.set(Some(Subject::Run(run))),
+        (None, Some(session)) => subject.set(Some(Subject::of(&session))),
+        (None, None) => leptos::task::spawn_local(async move {
+            let text = fetch::text(RECORDING).await;
+            let events = text.and_then(|text| recording::parse(&text).map_err(|error| error.to_string()));
+            let read = match events {
+                Ok(events) => Subject::Recording("The recorded run".to_owned(), Arc::new(events)),
+                Err(reason) => Subject::Unreadable(format!("The recorded run cannot be read: {reason}.")),
+            };
+            // The page may have been left meanwhile.
+            subject.try_set(Some(read));
         }),
     }
     let open = move |input: HtmlInputElement| {
         let Some(file) = input.files().and_then(|files| files.get(0)) else { return };
         leptos::task::spawn_local(async move {
-            let text = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
-            recorded(&file.name(), text.ok_or("the browser does not give it".to_owned()));
+            let read = match components::read_session(&file).await.and_then(|bytes| opened::open(&file.name(), bytes)) {
+                Ok(session) => Subject::of(&session),
+                Err(reason) => Subject::Unreadable(reason),
+            };
+            subject.try_set(Some(read));
         });
     };
     view! {
@@ -72,8 +83,7 @@ pub fn Verify() -> impl IntoView {
                  this page."
             </p>
             <div class="field">
-                <label for="verify-file">"Another recording (a file that " <code>"steerage run --record"</code>
-                    " wrote)"</label>
+                <label for="verify-file">"Another session file or recording (" <code>".steerage"</code> " or " <code>".jsonl"</code> ")"</label>
                 <input
                     id="verify-file"
                     type="file"
