@@ -115,8 +115,8 @@ async fn command_line(page: &Page, folder: &Path) -> Result<()> {
     page.fill("field-seed", "7").await?;
     page.fill("field-suffixes.min_steerability", "0.05").await?;
     page.unfold("fold-walk").await?;
-    page.fill("field-stages[0].rounds", "2").await?;
-    let line = page.see_text("cli-line", "--set walk.rounds=2", SOON).await?;
+    page.fill("field-stages[0].rounds", "3").await?;
+    let line = page.see_text("cli-line", "--set walk.rounds=3", SOON).await?;
     ensure!(line.contains("--min-steerability 0.05") && line.contains("--seed 7"), "{line}");
     same_run(page, folder).await
 }
