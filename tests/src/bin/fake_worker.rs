@@ -31,9 +31,9 @@ fn main() -> Result<()> {
 }
 
 fn run_server(data_dir: PathBuf) -> Result<()> {
-    // Larger than one piece of what is sent.
-    let model = data_dir.join("fake.gguf");
-    std::fs::create_dir_all(&data_dir)?;
+    // Not in the data folder, which the server makes itself; larger than one piece of what is sent.
+    let models = tempfile::tempdir()?;
+    let model = models.path().join("fake.gguf");
     std::fs::write(&model, "GGUF".repeat(200_000))?;
     let options = ServeOptions {
         cache_dir: data_dir.join("cache"),
