@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use shared::event::{Event, Stamped};
 use shared::labels::Labels;
 use shared::session_file::Session;
+use shared::settings::settings;
 use shared::wire::RunPhase;
 use std::path::Path;
 use uuid::Uuid;
@@ -140,6 +141,7 @@ fn row_of(session: &Session) -> Result<RunRow, StoreError> {
         model: spec.model.clone(),
         teacher: spec.teacher.clone(),
         seed: spec.seed,
+        settings: settings(&spec),
         gap_closed_test: None,
         prefix_text: None,
         title,
