@@ -4,6 +4,7 @@
 //! nothing differs, or the first difference says where the two went apart.
 
 use crate::event::{Event, Stamped};
+use crate::json;
 use serde_json::Value;
 
 /// The first difference of two logs.
@@ -55,7 +56,7 @@ pub fn compare(first: &[Event], second: &[Event]) -> Comparison {
 }
 
 fn difference(same_events: usize, first: Option<&Event>, second: Option<&Event>) -> Difference {
-    let json = |event: Option<&Event>| event.and_then(|event| serde_json::to_value(event).ok()).unwrap_or_default();
+    let json = |event: Option<&Event>| event.map_or(Value::Null, json::tree);
     let values = (json(first), json(second));
     let name = |value: &Value| value["event"].as_str().map(str::to_owned);
     let event = first.or(second).map(describe).unwrap_or_default();
@@ -112,7 +113,7 @@ fn first_in(
 
 /// What an event is about, for people.
 fn describe(event: &Event) -> String {
-    let value = serde_json::to_value(event).unwrap_or_default();
+    let value = json::tree(event);
     let name = value["event"].as_str().unwrap_or_default().replace('_', " ");
     let inside = ["flip", "suffix"].iter().find_map(|name| value.get(name)).unwrap_or(&value);
     let number = |field: &str| inside[field].as_u64().or_else(|| value[field].as_u64());

@@ -9,6 +9,7 @@ pub mod adherence;
 pub mod catalogue;
 pub mod divergence;
 pub mod event;
+mod json;
 pub mod labels;
 pub mod leave_out;
 pub mod metrics;

@@ -1,6 +1,7 @@
 //! A spec as a flat list of settings, for telling runs apart: each key with its value, and only what differs
 //! from the defaults of a spec. Model, reference prefix, seed and preset have places of their own.
 
+use crate::json;
 use crate::spec::RunSpec;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +46,7 @@ pub fn differing<'a>(all: impl IntoIterator<Item = &'a Settings> + Clone) -> BTr
 fn all(spec: &RunSpec) -> Settings {
     let mut settings = Settings::new();
     // A spec is made of what JSON has, so that this cannot fail.
-    let Ok(Value::Object(fields)) = serde_json::to_value(spec) else { return settings };
+    let Value::Object(fields) = json::tree(spec) else { return settings };
     for (name, value) in fields {
         match name.as_str() {
             "model" | "teacher" | "seed" | "preset" | "stages" => {}

@@ -12,13 +12,17 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Cargo's profile for what the browser downloads.
+/// Cargo's profile for the page's own program.
 const PROFILE: &str = "wasm-release";
 
-/// What the page is made of, as arguments for cargo.
-const PACKAGES: [&[&str]; 2] = [
-    &["--package", "steerage-frontend"],
-    &["--package", "steerage-verifier", "--bin", "verifier", "--features", "web"],
+/// Its profile for what the page starts in web workers.
+const THREAD_PROFILE: &str = "wasm-thread";
+
+/// What the page is made of, as arguments for cargo; `frontend/index.html` says the same.
+const PROGRAMS: [&[&str]; 3] = [
+    &["--package", "steerage-frontend", "--bin", "steerage-frontend", "--profile", PROFILE],
+    &["--package", "steerage-frontend", "--bin", "tokeniser", "--no-default-features", "--profile", THREAD_PROFILE],
+    &["--package", "steerage-verifier", "--bin", "verifier", "--features", "web", "--profile", THREAD_PROFILE],
 ];
 
 /// `cargo xtask page`.
@@ -42,11 +46,11 @@ pub fn build(label: &str, tools: &Tools) -> Result {
     shell::timed(|| {
         let _ = fs::remove_file(&stamp_path);
         // Cargo downloads and builds with its own progress. Trunk finds that done, and works offline,
-        // so that it cannot fetch tools of its own. One call a package, as trunk does: together they would
+        // so that it cannot fetch tools of its own. One call a program, as trunk does: together they would
         // be built with other features.
-        for package in PACKAGES {
-            let target = ["--target", setup::WASM_TARGET, "--profile", PROFILE];
-            shell::run(workspace::cargo()?.args(["build", "--locked"]).args(package).args(target))?;
+        for program in PROGRAMS {
+            let target = ["--target", setup::WASM_TARGET];
+            shell::run(workspace::cargo()?.args(["build", "--locked"]).args(program).args(target))?;
         }
         let mut trunk = tools.command("trunk")?;
         trunk.current_dir(workspace::root().join("frontend"));
