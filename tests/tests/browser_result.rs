@@ -146,7 +146,7 @@ async fn the_chart_keeps_its_view(page: &Page) -> Result<()> {
     page.click("chart-show-validation").await?;
     address_has(page, "hide=validation").await?;
     let hidden = "return document.querySelectorAll('.chart-svg path.series-validation').length === 0 \
-        && document.querySelector('.chart-svg').textContent.includes('log scale')";
+        && document.querySelector('.chart-svg')?.textContent.includes('log scale')";
     page.reload().await?;
     page.until("a reload keeps the view", SOON, hidden).await?;
     page.driver.back().await?;
