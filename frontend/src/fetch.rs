@@ -1,6 +1,6 @@
 //! Files: those that belong to the page itself, those that the worker has, and those that the user keeps.
 
-use crate::storage;
+use crate::attachment;
 use js_sys::Uint8Array;
 use shared::event::ErrorBody;
 use std::time::Duration;
@@ -56,9 +56,15 @@ async fn get(address: &str, authorization: Option<&str>) -> Result<(u16, bool, V
     Ok((response.status(), response.ok(), Uint8Array::new(&buffer).to_vec()))
 }
 
+/// The bytes at an address of the worker that this page talks to.
+pub async fn of_worker(address: &str) -> Result<Vec<u8>, Refused> {
+    let origin = attachment::origin().unwrap_or_default();
+    bytes(&format!("{origin}{address}"), bearer().as_deref()).await
+}
+
 /// What proves to the worker that this browser may ask.
 pub fn bearer() -> Option<String> {
-    storage::get(storage::TOKEN).map(|token| format!("Bearer {token}"))
+    attachment::token().map(|token| format!("Bearer {token}"))
 }
 
 /// Lets the user keep bytes as a file.

@@ -13,6 +13,8 @@ pub struct Opened {
     pub file: Vec<u8>,
     /// What it says.
     pub session: Session,
+    /// The secret of the link that showed it; the worker that served this page knows it.
+    pub link: Option<String>,
 }
 
 /// A handle to what is open; copies share it. Pages that do more with it (verify, fork) find it here.
@@ -37,5 +39,5 @@ impl OpenedSession {
 /// Opens a file; the reason why it cannot is for people.
 pub fn open(name: &str, file: Vec<u8>) -> Result<Arc<Opened>, String> {
     let session = shared::session_file::decode(&file).map_err(|error| format!("{name}: {error}."))?;
-    Ok(Arc::new(Opened { name: name.to_owned(), file, session }))
+    Ok(Arc::new(Opened { name: name.to_owned(), file, session, link: None }))
 }

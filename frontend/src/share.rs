@@ -20,6 +20,11 @@ pub fn secret_in(fragment: &str) -> Option<String> {
     shared::share::is_hex_256(secret).then(|| secret.to_owned())
 }
 
+/// What lets a link's guest in, as an `Authorization` header.
+pub fn authorization(secret: &str) -> String {
+    format!("Share {secret}")
+}
+
 /// The address of a link.
 pub fn address(origin: &str, secret: &str) -> String {
     format!("{origin}{PATH}#{secret}")

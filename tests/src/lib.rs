@@ -9,5 +9,6 @@ pub mod script;
 pub mod search;
 pub mod small_run;
 pub mod static_site;
+pub mod verification;
 pub mod whole_run;
 pub mod worker;

@@ -8,6 +8,7 @@ use steerage_tests::browser::{Page, SOON, Viewport, with_browser};
 use steerage_tests::command::steerage;
 use steerage_tests::program::Worker;
 use steerage_tests::static_site::StaticSite;
+use steerage_tests::verification::{rows, verdict};
 
 /// The run that ships with the page, as a run of a data folder; returns its id.
 fn imported(data: &Path) -> Result<String> {
@@ -59,7 +60,14 @@ async fn a_link_opens_elsewhere_and_dies_when_it_is_revoked() -> Result<()> {
             ensure!(guest.count(control).await? == 0, "a guest is offered {control}");
         }
         guest.see("fork").await?;
-        guest.see("verify-session").await?;
+        // The link lets its guest have the model, and with it the numbers.
+        guest.click("verify-session").await?;
+        guest.click("verify-start").await?;
+        ensure!(verdict(&guest).await?, "the shared run is said to differ:\n{}", guest.whole_text().await?);
+        guest.see_text("model-state", "from the worker", SOON).await?;
+        ensure!(rows(&guest, true).await? == 2, "two suffixes were asked for");
+        guest.driver.back().await?;
+        guest.see("verdict").await?;
         let href = guest.evaluate("return all('fork-elsewhere')[0].href").await?;
         ensure!(href.as_str().is_some_and(|href| href.starts_with("http://127.0.0.1:7468/new#spec=")), "{href}");
         check(&guest, "a shared run").await?;
@@ -99,7 +107,7 @@ async fn a_session_file_opens_without_a_worker() -> Result<()> {
     let cut = scratch.path().join("cut.steerage");
     std::fs::write(&cut, &std::fs::read(&file)?[..4000])?;
     let folder = scratch.path().join("site");
-    let finished = steerage(&["export", &recording, "--site", &folder.display().to_string()])?;
+    let finished = steerage(&["export", &recording, "--site", &folder.display().to_string(), "--with-model"])?;
     ensure!(finished.code == 0, "{}", finished.stderr);
 
     let (page_only, with_session) = (StaticSite::start()?, StaticSite::start_in(&folder)?);
@@ -121,6 +129,10 @@ async fn a_session_file_opens_without_a_worker() -> Result<()> {
         page.see("verdict").await?;
         let robots = page.evaluate("return document.querySelector('meta[name=robots]').content").await?;
         ensure!(robots == "noindex", "{robots}");
+        page.click("verify-session").await?;
+        page.click("verify-start").await?;
+        ensure!(verdict(&page).await?, "the folder's run is said to differ:\n{}", page.whole_text().await?);
+        page.see_text("model-state", "from the folder of this page", SOON).await?;
         page.driver.goto(with_session.address("/?at=60")).await?;
         page.see("stepper").await?;
         page.forgive_console().await

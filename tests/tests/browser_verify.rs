@@ -2,12 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
-use std::time::Duration;
 use steerage_tests::browser::{Page, SOON, Viewport, with_browser};
 use steerage_tests::program::Worker;
-
-/// How long loading the model and computing two suffixes may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+use steerage_tests::verification::{PATIENCE, rows, verdict};
 
 #[tokio::test]
 async fn the_recorded_run_is_computed_again_and_edits_are_caught() -> Result<()> {
@@ -31,7 +28,7 @@ async fn the_recorded_run_is_computed_again_and_edits_are_caught() -> Result<()>
         page.click("verify-start").await?;
         ensure!(verdict(&page).await?, "the recorded run is said to differ:\n{}", page.whole_text().await?);
         page.see_text("model-state", "from the worker", SOON).await?;
-        ensure!(rows(&page, "true").await? == 2, "two suffixes were asked for");
+        ensure!(rows(&page, true).await? == 2, "two suffixes were asked for");
         ensure!(page.count("verification-problems").await? == 0, "there are no problems to list");
 
         // 3. Any prefix gets a number and a completion of its own; another prefix another number.
@@ -50,7 +47,7 @@ async fn the_recorded_run_is_computed_again_and_edits_are_caught() -> Result<()>
         ensure!(!verdict(&page).await?, "the edits were not seen");
         // The model is still there from the first time.
         page.see_text("model-state", "out of this browser's storage", SOON).await?;
-        ensure!(rows(&page, "false").await? == 2, "both suffixes were edited");
+        ensure!(rows(&page, false).await? == 2, "both suffixes were edited");
         let problems = page.text("verification-problems").await?.unwrap_or_default();
         for place in ["cross-entropy under the found prefix: recorded", "completion under the found prefix: token 3"] {
             ensure!(problems.contains(place), "\"{place}\" is not among the problems:\n{problems}");
@@ -74,19 +71,6 @@ async fn without_a_source_the_page_says_so_and_fits_a_phone() -> Result<()> {
         page.forgive_console().await
     })
     .await
-}
-
-/// Whether recording and model agree, once that is known.
-async fn verdict(page: &Page) -> Result<bool> {
-    let agrees = "return all('verification-verdict')[0]?.dataset.agrees ?? null";
-    let agrees = page.until("there is a verdict", PATIENCE, agrees).await?;
-    Ok(agrees == "true")
-}
-
-/// Suffixes that agree, or do not.
-async fn rows(page: &Page, agrees: &str) -> Result<u64> {
-    let script = format!("return all('verified-row').filter((row) => row.dataset.agrees === '{agrees}').length");
-    page.evaluate(&script).await?.as_u64().context("a count is a number")
 }
 
 /// The cross-entropy of the playground, once it is another than `before`.

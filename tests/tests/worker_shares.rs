@@ -6,10 +6,12 @@ use shared::recording::Part;
 use shared::session_file::{Session, decode};
 use shared::share::{ShareSummary, name_of};
 use shared::wire::{ClientMessage, Command, Credential, PROTOCOL, RunPhase, ServerMessage};
+use std::io::{Cursor, Read as _};
 use std::time::{Duration, Instant};
 use steerage_tests::client::{Client, Incoming};
 use steerage_tests::script::{Ending, Script};
 use steerage_tests::worker::{FakeWorker, HttpResponse};
+use zip::ZipArchive;
 
 async fn worker_with_run(ending: Ending, phase: RunPhase) -> Result<(tempfile::TempDir, FakeWorker, Client, String)> {
     let scratch = tempfile::tempdir()?;
@@ -133,6 +135,10 @@ async fn unknown_revoked_and_ended_links_are_the_same() -> Result<()> {
         assert_eq!(answer(open(&worker, secret)?), unknown, "{what}");
         assert_eq!(guest(&worker, secret).await?.refusal().await?, ("no_share".to_owned(), 4404), "{what}");
     }
+    for secret in [&short, &gone, &secret('e')] {
+        let request = format!("GET /api/models/fake/file HTTP/1.1\r\nAuthorization: Share {secret}\r\n");
+        assert_eq!(answer(worker.http(&request)?), unknown, "the model");
+    }
     let without = answer(worker.http("GET /api/share HTTP/1.1\r\n")?);
     assert_eq!(without, unknown, "no secret at all");
     Ok(())
@@ -164,6 +170,11 @@ async fn a_guest_can_only_look() -> Result<()> {
     {
         let request = format!("GET {path} HTTP/1.1\r\nAuthorization: Share {secret}\r\n");
         assert_eq!(worker.http(&request)?.status, 401, "{path}");
+    }
+    // What the run was made with can be had, so that it can be computed again; nothing else of its kind.
+    for (model, status) in [("fake", 200), ("other", 404)] {
+        let request = format!("GET /api/models/{model}/file HTTP/1.1\r\nAuthorization: Share {secret}\r\n");
+        assert_eq!(worker.http(&request)?.status, status, "{model}");
     }
     let as_token = Client::open(&worker).await;
     let mut as_token = as_token?;
@@ -208,10 +219,28 @@ async fn a_snapshot_names_neither_folders_nor_machine_nor_token() -> Result<()> 
         ensure!(!session.content.contains(private), "{private} is in {}", session.content);
     }
     ensure!(host.len() <= 3 || !session.content.contains(&host), "{host} is in {}", session.content);
-    // The preview is the same file.
-    let request =
-        format!("GET /api/runs/{run}/snapshot?view=split%3Dtest HTTP/1.1\r\nAuthorization: Bearer {token}\r\n");
-    assert_eq!(decode(&worker.http(&request)?.body)?, session);
+    // The preview is the same file, and so is the one in the folder for web servers.
+    let ask = |what: &str, authorization: &str| {
+        let address = format!("/api/runs/{run}/{what}?view=split%3Dtest");
+        worker.http(&format!("GET {address} HTTP/1.1\r\nAuthorization: {authorization}\r\n"))
+    };
+    let bearer = format!("Bearer {token}");
+    assert_eq!(decode(&ask("snapshot", &bearer)?.body)?, session);
+    let mut site = ZipArchive::new(Cursor::new(ask("site", &bearer)?.body))?;
+    let mut file = |name: &str| -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        site.by_name(&format!("steerage-site/{name}"))?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    assert_eq!(decode(&file("session.steerage")?)?, session);
+    for page in ["index.html", "verify/index.html"] {
+        let page = String::from_utf8(file(page)?)?;
+        ensure!(page.contains("name=\"steerage-session\" content=\"/session.steerage\""), "{page}");
+    }
+    ensure!(file("steerage-frontend_bg.wasm")?.starts_with(b"\0asm"), "the page's program is no WebAssembly");
+    for what in ["snapshot", "site"] {
+        assert_eq!(ask(what, &format!("Share {secret}"))?.status, 401, "{what}");
+    }
     Ok(())
 }
 

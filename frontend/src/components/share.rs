@@ -5,7 +5,7 @@ use super::share_list::ShareList;
 use crate::connection::Connection;
 use crate::opened::{Opened, open};
 use crate::run::RunFeed;
-use crate::{fetch, format, share};
+use crate::{attachment, fetch, format, share};
 use leptos::html::Dialog;
 use leptos::prelude::*;
 use shared::event::Event;
@@ -48,7 +48,7 @@ pub fn ShareRun(
         problem.set(None);
         leptos::task::spawn_local(async move {
             let run = id.get_value();
-            let file = fetch::bytes(&format!("/api/runs/{run}/session"), fetch::bearer().as_deref()).await;
+            let file = fetch::of_worker(&format!("/api/runs/{run}/session")).await;
             let kept = file.map_err(|refused| refused.message).and_then(|file| {
                 let name = format!("{run}.steerage");
                 fetch::save_bytes(&name, &file).map_err(|_| "the browser refused to keep it".to_owned())
@@ -110,18 +110,19 @@ fn ShareForm(id: String) -> impl IntoView {
         let view = search.trim_start_matches('?').to_owned();
         Some(view).filter(|view| with_view.get() && !view.is_empty() && shared::share::is_view(view))
     };
+    let address_of = move |what: &str| {
+        let view = js_sys::encode_uri_component(&view_now().unwrap_or_default());
+        format!("/api/runs/{}/{what}?left_out={}&view={view}", id.get_value(), names_of(&left_out()))
+    };
     // The very file that would leave, made by the worker: whatever is changed above changes it.
     Effect::new(move |_| {
-        let (parts, view) = (left_out(), view_now());
-        let names: Vec<&str> = parts.iter().map(|part| part.name()).collect();
-        let view = js_sys::encode_uri_component(&view.unwrap_or_default());
-        let address = format!("/api/runs/{}/snapshot?left_out={}&view={view}", id.get_value(), names.join(","));
+        let (names, address) = (names_of(&left_out()), address_of("snapshot"));
         preview.set(None);
         leptos::task::spawn_local(async move {
-            let file = fetch::bytes(&address, fetch::bearer().as_deref()).await;
+            let file = fetch::of_worker(&address).await;
             let opened = file.map_err(|refused| refused.message).and_then(|file| open("shared.steerage", file));
             // An answer to an older question is of no use.
-            if kept.try_with_untracked(|_| ()).is_some() && names_of(&left_out_untracked(kept)) == names.join(",") {
+            if kept.try_with_untracked(|_| ()).is_some() && names_of(&left_out_untracked(kept)) == names {
                 preview.try_set(Some(opened));
             }
         });
@@ -144,7 +145,9 @@ fn ShareForm(id: String) -> impl IntoView {
             list_again.try_update(|again| *again += 1);
             match outcome {
                 Outcome::Done { .. } => {
-                    let origin = window().location().origin().unwrap_or_default();
+                    // A worker serves the links that it made.
+                    let own = || window().location().origin().unwrap_or_default();
+                    let origin = attachment::origin().unwrap_or_else(own);
                     link.try_set(Some(share::address(&origin, &secret)));
                 }
                 Outcome::Refused { errors } => {
@@ -153,12 +156,28 @@ fn ShareForm(id: String) -> impl IntoView {
             }
         });
     };
+    let keep_site = move |_| {
+        refused.set(Vec::new());
+        waiting.set(true);
+        let address = untrack(|| address_of("site"));
+        leptos::task::spawn_local(async move {
+            let archive = fetch::of_worker(&address).await;
+            let kept = archive.map_err(|refused| refused.message).and_then(|archive| {
+                let kept = fetch::save_bytes("steerage-site.zip", &archive);
+                kept.map_err(|_| "the browser refused to keep it".to_owned())
+            });
+            waiting.try_set(false);
+            if let Err(reason) = kept {
+                refused.try_set(vec![format!("The folder could not be had: {reason}.")]);
+            }
+        });
+    };
+    let is_ready = move || !waiting.get() && matches!(preview.get(), Some(Ok(_)));
     view! {
         <p class="muted">
             "A link shows a snapshot that is made now and never changes. Whoever has it can look, and nothing else; it "
-            "works where this worker can be reached. For everyone else, send the session file ("
-            <strong>"Download"</strong> "), or put the run on a web server: "
-            <code>{format!("steerage export {} --site FOLDER", id.get_value())}</code> "."
+            "works where this worker can be reached. For everyone else, put the same on any web server as a folder, or "
+            "send the session file (" <strong>"Download"</strong> " on the run's page)."
         </p>
         <fieldset class="choices-stacked">
             <legend>"What leaves"</legend>
@@ -220,10 +239,19 @@ fn ShareForm(id: String) -> impl IntoView {
                 type="button"
                 class="primary"
                 data-testid="share-make"
-                disabled=move || waiting.get() || !connection.is_up() || !matches!(preview.get(), Some(Ok(_)))
+                disabled=move || !is_ready() || !connection.is_up()
                 on:click=make
             >
                 "Make a link"
+            </button>
+            <button
+                type="button"
+                data-testid="share-site"
+                title="This page and what leaves, as a folder (.zip) that works without a worker at the root of an address"
+                disabled=move || !is_ready()
+                on:click=keep_site
+            >
+                "Download as a website"
             </button>
             {move || refused.get().into_iter().map(|reason| view! { <p class="field-error">{reason}</p> }).collect_view()}
         </div>

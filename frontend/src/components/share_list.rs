@@ -21,7 +21,7 @@ pub fn ShareList(
         again.track();
         let address = format!("/api/runs/{}/shares", id.get_value());
         leptos::task::spawn_local(async move {
-            let listed = fetch::bytes(&address, fetch::bearer().as_deref()).await;
+            let listed = fetch::of_worker(&address).await;
             let listed = listed.map_err(|refused| refused.message);
             shares.try_set(Some(listed.and_then(|bytes| {
                 serde_json::from_slice(&bytes).map_err(|error| format!("the list cannot be read: {error}"))

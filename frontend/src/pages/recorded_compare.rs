@@ -36,7 +36,7 @@ pub fn CompareWithRun(
         waiting.set(true);
         leptos::task::spawn_local(async move {
             let address = format!("/api/runs/{run}/session");
-            let file = fetch::bytes(&address, fetch::bearer().as_deref()).await;
+            let file = fetch::of_worker(&address).await;
             let again = file.map_err(|refused| refused.message).and_then(|file| open(&run, file));
             let compared = again.map(|again| {
                 let (a, b) = (&original.session, &again.session);

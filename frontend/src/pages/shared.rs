@@ -151,9 +151,12 @@ impl Guest {
     }
 
     async fn load(self) {
-        let authorization = format!("Share {}", self.secret.get_value());
+        let authorization = share::authorization(&self.secret.get_value());
         let shown = match fetch::bytes("/api/share", Some(&authorization)).await {
-            Ok(file) => open("shared.steerage", file).map_or_else(Shown::Failed, Shown::Session),
+            Ok(file) => open("shared.steerage", file).map_or_else(Shown::Failed, |opened| {
+                let link = Some(self.secret.get_value());
+                Shown::Session(Arc::new(Opened { link, ..Arc::unwrap_or_clone(opened) }))
+            }),
             Err(refused) if refused.status == 404 => Shown::Nothing,
             Err(refused) => Shown::Failed(format!("It could not be fetched: {}.", refused.message)),
         };

@@ -8,6 +8,15 @@ use super::{Claims, Outcome};
 use crate::event::{ErrorBody, ModelCard, TokenPiece};
 use serde::{Deserialize, Serialize};
 
+/// How a worker is asked for the file of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerAccess {
+    /// Its origin, as in `http://127.0.0.1:7468`; empty for that of the page.
+    pub origin: String,
+    /// The `Authorization` header: `Bearer TOKEN`, or `Share SECRET` for whoever has a link.
+    pub authorization: String,
+}
+
 /// What the page asks. Work has a number, which its answers carry; new work ends that before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,8 +27,8 @@ pub enum Asked {
         work: u64,
         /// Which model, by its hash.
         model: ModelCard,
-        /// What lets the page in to the worker; without it the worker is not asked.
-        token: Option<String>,
+        /// The worker that may have its file; without one no worker is asked.
+        worker: Option<WorkerAccess>,
         /// Take the file that was posted, and nothing else.
         picked: bool,
     },

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 struct Page;
 
 /// The page's files, by their paths: what a static host needs to show it.
-pub fn page_files() -> Vec<(String, Cow<'static, [u8]>)> {
+pub(super) fn page_files() -> Vec<(String, Cow<'static, [u8]>)> {
     let mut files: Vec<_> =
         Page::iter().filter_map(|name| Page::get(&name).map(|file| (name.to_string(), file.data))).collect();
     files.sort_by(|a, b| a.0.cmp(&b.0));

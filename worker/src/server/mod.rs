@@ -16,10 +16,11 @@ mod origin;
 mod peer;
 mod routes;
 mod shares;
+mod site;
 mod socket;
 mod tokenizers;
 
-pub use assets::page_files;
+pub use site::site_files;
 
 use crate::sessions::{Executor, JobCommand, Sessions};
 use crate::store::{DataDirectory, Store, StoreError};

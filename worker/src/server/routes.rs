@@ -38,6 +38,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/api/models/{name}/tokenizer", get(tokenizer))
         .route("/api/runs/{run}/session", get(shares::session))
         .route("/api/runs/{run}/snapshot", get(shares::preview))
+        .route("/api/runs/{run}/site", get(shares::site))
         .route("/api/runs/{run}/shares", get(shares::list))
         .route("/api/share", get(shares::open))
         .route("/api/models/{name}/file", get(model_file))
@@ -99,7 +100,12 @@ async fn model_file(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if let Err(refusal) = check_model(&state, source, &name, &headers).await {
+    // Whoever has a link may compute again what it shows.
+    let admitted = match shares::secret_of(&headers) {
+        Some(secret) => shares::check_model(&state, secret, &name).await,
+        None => check_model(&state, source, &name, &headers).await,
+    };
+    if let Err(refusal) = admitted {
         return *refusal;
     }
     let file = match (state.model_file)(&name) {

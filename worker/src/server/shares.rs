@@ -7,6 +7,7 @@ use super::limits::PING_EVERY;
 use super::negotiate::{error_response, json_response};
 use super::peer::{CloseCode, Gone, Peer};
 use super::routes::{Source, check_bearer};
+use super::site::{site_files, zipped};
 use crate::sessions::unknown_run;
 use crate::store::StoreError;
 use axum::body::Body;
@@ -14,7 +15,7 @@ use axum::extract::{Extension, Path, Query, State as Shared};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde::Deserialize;
-use shared::event::ErrorBody;
+use shared::event::{ErrorBody, Event};
 use shared::recording::Part;
 use shared::session_file;
 use shared::share::{is_hex_256, is_view, name_of};
@@ -68,20 +69,56 @@ pub(super) async fn preview(
     Query(preview): Query<Preview>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if let Err(refusal) = check_bearer(&state, source, &headers) {
-        return *refusal;
+    match snapshot(&state, source, &run, preview, &headers).await {
+        Ok(file) => file_response(file),
+        Err(refusal) => *refusal,
     }
+}
+
+/// The page and that file, as an archive for any web server.
+pub(super) async fn site(
+    Shared(state): Shared<Arc<State>>,
+    Extension(source): Extension<Source>,
+    Path(run): Path<String>,
+    Query(preview): Query<Preview>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let file = match snapshot(&state, source, &run, preview, &headers).await {
+        Ok(file) => file,
+        Err(refusal) => return *refusal,
+    };
+    let packed = tokio::task::spawn_blocking(move || site_files(file).map(|files| zipped(&files))).await;
+    match packed {
+        Ok(Some(Ok(archive))) => attachment(archive, "application/zip", "attachment; filename=\"steerage-site.zip\""),
+        Ok(None) => {
+            let error = ErrorBody::new("no_page", "This worker was built without the page.");
+            error_response(StatusCode::NOT_FOUND, &error.with_hint("`cargo xtask page` builds it."))
+        }
+        Ok(Some(Err(error))) => unreadable(&StoreError::Damaged(error.to_string())),
+        Err(error) => unreadable(&StoreError::Damaged(error.to_string())),
+    }
+}
+
+/// What leaves of a run, as one file.
+async fn snapshot(
+    state: &State,
+    source: Source,
+    run: &str,
+    preview: Preview,
+    headers: &HeaderMap,
+) -> Result<Vec<u8>, Box<Response<Body>>> {
+    check_bearer(state, source, headers)?;
     let names = preview.left_out.split(',').filter(|name| !name.is_empty());
     let parts: Option<Vec<Part>> = names.map(|name| Part::ALL.into_iter().find(|part| part.name() == name)).collect();
     let view = preview.view.filter(|view| !view.is_empty());
     let Some(parts) = parts.filter(|_| view.as_deref().is_none_or(is_view)) else {
         let error = ErrorBody::new("bad_share", "No such part can be left out, or the view is no query.");
-        return error_response(StatusCode::BAD_REQUEST, &error.with_field("left_out"));
+        return Err(Box::new(error_response(StatusCode::BAD_REQUEST, &error.with_field("left_out"))));
     };
-    match state.sessions.snapshot(&run, &parts, view.as_deref()).await {
-        Ok(Some(file)) => file_response(file),
-        Ok(None) => error_response(StatusCode::NOT_FOUND, &unknown_run()),
-        Err(error) => unreadable(&error),
+    match state.sessions.snapshot(run, &parts, view.as_deref()).await {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(Box::new(error_response(StatusCode::NOT_FOUND, &unknown_run()))),
+        Err(error) => Err(Box::new(unreadable(&error))),
     }
 }
 
@@ -103,16 +140,44 @@ pub(super) async fn list(
 
 /// What a link shows; the secret is in the header, so that it is in no log of addresses.
 pub(super) async fn open(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response<Body> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
-    let secret = authorization.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("share")).map(|(_, secret)| secret);
-    let snapshot = match secret.map(str::trim).filter(|secret| is_hex_256(secret)) {
-        Some(secret) => state.store.share_snapshot(&name_of(secret)).await,
-        None => Ok(None),
+    match shown(&state, secret_of(&headers).unwrap_or_default()).await {
+        Ok(file) => file_response(file),
+        Err(refusal) => *refusal,
+    }
+}
+
+/// The secret of the link by which somebody asks, if that is how.
+pub(super) fn secret_of(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("share").then(|| secret.trim())
+}
+
+/// Demands that a link shows a run of this model.
+pub(super) async fn check_model(state: &State, secret: &str, model: &str) -> Result<(), Box<Response<Body>>> {
+    let file = shown(state, secret).await?;
+    let used = tokio::task::spawn_blocking(move || {
+        let session = session_file::decode(&file).ok()?;
+        session.recording.events.into_iter().find_map(|stamped| match stamped.event {
+            Event::Started { model, .. } => Some(model.name),
+            _ => None,
+        })
+    });
+    match used.await {
+        Ok(Some(used)) if used == model => Ok(()),
+        _ => Err(Box::new(error_response(StatusCode::NOT_FOUND, &nothing_here()))),
+    }
+}
+
+/// The snapshot that a secret opens.
+async fn shown(state: &State, secret: &str) -> Result<Vec<u8>, Box<Response<Body>>> {
+    let snapshot = match is_hex_256(secret) {
+        true => state.store.share_snapshot(&name_of(secret)).await,
+        false => Ok(None),
     };
     match snapshot {
-        Ok(Some(file)) => file_response(file),
-        Ok(None) => error_response(StatusCode::NOT_FOUND, &nothing_here()),
-        Err(error) => unreadable(&error),
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(Box::new(error_response(StatusCode::NOT_FOUND, &nothing_here()))),
+        Err(error) => Err(Box::new(unreadable(&error))),
     }
 }
 
@@ -178,11 +243,15 @@ fn now_unix_ms() -> u64 {
 }
 
 fn file_response(file: Vec<u8>) -> Response<Body> {
+    attachment(file, "application/octet-stream", "attachment; filename=\"session.steerage\"")
+}
+
+fn attachment(file: Vec<u8>, content_type: &'static str, disposition: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(file));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"session.steerage\""));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
     response
 }
 

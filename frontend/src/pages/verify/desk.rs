@@ -4,13 +4,12 @@ use super::model::{ModelPanel, ModelState};
 use super::outcome::{Results, Verified, VerifiedSuffix};
 use super::playground::{Playground, Tried};
 use crate::components::ModelText;
-use crate::format;
-use crate::storage;
 use crate::verifier::Verifier;
+use crate::{attachment, fetch, format, share};
 use leptos::prelude::*;
 use shared::event::ErrorBody;
 use shared::spec::Split;
-use shared::verification::messages::{Asked, Said};
+use shared::verification::messages::{Asked, Said, WorkerAccess};
 use shared::verification::{Claims, Outcome};
 use web_sys::File;
 
@@ -67,6 +66,7 @@ pub(super) struct Desk {
     /// What to ask once the model is there.
     then: StoredValue<Option<Vec<usize>>>,
     claims: StoredValue<Claims>,
+    link: StoredValue<Option<String>>,
     pub(super) busy: RwSignal<Option<Busy>>,
     pub(super) model: RwSignal<ModelState>,
     verified: RwSignal<Verified>,
@@ -74,19 +74,19 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    fn new(claims: Claims, sums: Outcome) -> Desk {
+    fn new(claims: Claims, sums: Outcome, link: Option<String>) -> Desk {
         let (busy, model) = (RwSignal::new(None), RwSignal::new(ModelState::Absent));
         let verified = RwSignal::new(Verified { sums, ..Verified::default() });
         let tried = RwSignal::new(None);
         let (work, then) = (StoredValue::new(0), StoredValue::new(None));
-        let claims = StoredValue::new(claims);
+        let (claims, link) = (StoredValue::new(claims), StoredValue::new(link));
         let itself = StoredValue::new(None::<Desk>);
         let verifier = Verifier::new(move |said| {
             if let Some(Some(desk)) = itself.try_get_value() {
                 desk.hear(said);
             }
         });
-        let desk = Desk { verifier, work, then, claims, busy, model, verified, tried };
+        let desk = Desk { verifier, work, then, claims, link, busy, model, verified, tried };
         itself.set_value(Some(desk));
         desk
     }
@@ -101,8 +101,15 @@ impl Desk {
     fn load(self, picked: bool) {
         self.model.set(ModelState::Loading(None));
         let model = self.claims.with_value(|claims| claims.model.clone());
-        let token = storage::get(storage::TOKEN);
-        self.begin(Busy::Loading, |work| Asked::Load { work, model, token, picked });
+        // A link opens the model at the worker that served the page, whatever the page is attached to.
+        let worker = match self.link.get_value() {
+            Some(secret) => Some(WorkerAccess { origin: String::new(), authorization: share::authorization(&secret) }),
+            None => fetch::bearer().map(|authorization| {
+                let origin = attachment::origin().unwrap_or_default();
+                WorkerAccess { origin, authorization }
+            }),
+        };
+        self.begin(Busy::Loading, |work| Asked::Load { work, model, worker, picked });
     }
 
     fn pick(self, file: &File) {
@@ -217,8 +224,10 @@ pub fn Desk(
     claims: Claims,
     /// Whether it adds up.
     sums: Outcome,
+    /// The secret of the link that showed it, where one did.
+    link: Option<String>,
 ) -> impl IntoView {
-    let desk = Desk::new(claims.clone(), sums);
+    let desk = Desk::new(claims.clone(), sums, link);
     let choice = RwSignal::new(Choice::Few);
     let chosen = StoredValue::new(claims.clone());
     let busy = Signal::derive(move || desk.busy.get().is_some());

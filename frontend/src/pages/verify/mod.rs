@@ -30,15 +30,16 @@ const RECORDING: &str = "/demo.jsonl";
 enum Subject {
     /// A run of the worker.
     Run(String),
-    /// A recording, and where it came from.
-    Recording(String, Arc<Vec<Stamped>>),
+    /// A recording, where it came from, and the secret of the link that showed it.
+    Recording(String, Arc<Vec<Stamped>>, Option<String>),
     /// There is none, for this reason.
     Unreadable(String),
 }
 
 impl Subject {
     fn of(session: &Opened) -> Self {
-        Subject::Recording(session.name.clone(), Arc::new(session.session.recording.events.clone()))
+        let events = Arc::new(session.session.recording.events.clone());
+        Subject::Recording(session.name.clone(), events, session.link.clone())
     }
 }
 
@@ -57,7 +58,7 @@ pub fn Verify() -> impl IntoView {
             let text = fetch::text(RECORDING).await;
             let events = text.and_then(|text| recording::parse(&text).map_err(|error| error.to_string()));
             let read = match events {
-                Ok(events) => Subject::Recording("The recorded run".to_owned(), Arc::new(events)),
+                Ok(events) => Subject::Recording("The recorded run".to_owned(), Arc::new(events), None),
                 Err(reason) => Subject::Unreadable(format!("The recorded run cannot be read: {reason}.")),
             };
             // The page may have been left meanwhile.
@@ -106,10 +107,10 @@ pub fn Verify() -> impl IntoView {
             }
             .into_any(),
             Some(Subject::Run(id)) => view! { <OfWorker id/> }.into_any(),
-            Some(Subject::Recording(name, events)) => {
+            Some(Subject::Recording(name, events, link)) => {
                 let feed = RunFeed::recorded();
                 feed.replay(&events);
-                view! { <Claimed name feed/> }.into_any()
+                view! { <Claimed name feed link/> }.into_any()
             }
         }}
     }
@@ -131,7 +132,7 @@ fn OfWorker(id: String) -> impl IntoView {
     });
     let is_there = feed.part(|state| state.result.is_some());
     move || match (is_there.get(), known.get(), connection.standing.get()) {
-        (true, _, _) => view! { <Claimed name=format!("Run {}", run.get_value()) feed/> }.into_any(),
+        (true, _, _) => view! { <Claimed name=format!("Run {}", run.get_value()) feed link=None/> }.into_any(),
         (_, _, Standing::SignedOut | Standing::Unauthorised) => view! {
             <section class="panel notice-page">
                 <h2>"The worker wants to know who you are"</h2>
@@ -155,11 +156,11 @@ fn OfWorker(id: String) -> impl IntoView {
 
 /// What a log claims, where it claims anything.
 #[component]
-fn Claimed(name: String, feed: RunFeed) -> impl IntoView {
+fn Claimed(name: String, feed: RunFeed, link: Option<String>) -> impl IntoView {
     // A recording does not change, and a run with a result neither.
     let claimed = feed.with(|state| Claims::of(state).map(|claims| (claims, sums(state))));
     match claimed {
-        Ok((claims, sums)) => view! { <Desk name claims sums/> }.into_any(),
+        Ok((claims, sums)) => view! { <Desk name claims sums link/> }.into_any(),
         Err(error) => view! {
             <section class="panel notice-page" role="alert" data-testid="verify-unreadable">
                 <h2>"There is nothing to verify"</h2>

@@ -75,7 +75,7 @@ fn begin(state: &Rc<State>, asked: Asked) {
     let state = Rc::clone(state);
     wasm_bindgen_futures::spawn_local(async move {
         let outcome = match asked {
-            Asked::Load { model, token, picked, .. } => work::load(&state, number, &model, token, picked).await,
+            Asked::Load { model, worker, picked, .. } => work::load(&state, number, &model, worker, picked).await,
             Asked::Verify { claims, indices, .. } => work::verify(&state, number, &claims, &indices).await,
             Asked::Try { prefix, claims, .. } => work::try_prefix(&state, number, &prefix, &claims).await,
             Asked::Cancel {} => Ok(()),

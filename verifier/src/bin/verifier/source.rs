@@ -2,7 +2,7 @@
 
 use crate::{Ended, State, kept, now_ms, say, scope};
 use shared::event::ErrorBody;
-use shared::verification::messages::{Said, Source};
+use shared::verification::messages::{Said, Source, WorkerAccess};
 use verifier::Hasher;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -36,14 +36,14 @@ pub struct Arrived {
 }
 
 /// Gets the file from where it is nearest.
-pub async fn get(wanted: &Wanted<'_>, token: Option<String>, picked: Option<File>) -> Result<Arrived, Ended> {
+pub async fn get(wanted: &Wanted<'_>, worker: Option<WorkerAccess>, picked: Option<File>) -> Result<Arrived, Ended> {
     if let Some(file) = picked {
         let bytes = read(wanted, Source::Picked, &file.stream(), file.size() as u64).await?;
         return take(wanted, Source::Picked, bytes).await;
     }
     let mut refusals = Vec::new();
     for source in [Source::Browser, Source::Worker, Source::Folder] {
-        let Some(response) = open(wanted, source, token.as_deref()).await else { continue };
+        let Some(response) = open(wanted, source, worker.as_ref()).await else { continue };
         let outcome = match response.body() {
             Some(body) => {
                 let length = response.headers().get("content-length").ok().flatten();
@@ -78,16 +78,17 @@ fn nowhere(wanted: &Wanted<'_>) -> ErrorBody {
 }
 
 /// A response that holds a file; nothing where the source has none.
-async fn open(wanted: &Wanted<'_>, source: Source, token: Option<&str>) -> Option<Response> {
+async fn open(wanted: &Wanted<'_>, source: Source, worker: Option<&WorkerAccess>) -> Option<Response> {
     let name = String::from(js_sys::encode_uri_component(wanted.name));
     let response: Response = match source {
         Source::Browser => return kept::get(wanted.hash).await,
         Source::Worker => {
             let headers = Headers::new().ok()?;
-            headers.set("authorization", &format!("Bearer {}", token?)).ok()?;
+            let WorkerAccess { origin, authorization } = worker?;
+            headers.set("authorization", authorization).ok()?;
             let init = RequestInit::new();
             init.set_headers(&headers);
-            let request = Request::new_with_str_and_init(&format!("/api/models/{name}/file"), &init).ok()?;
+            let request = Request::new_with_str_and_init(&format!("{origin}/api/models/{name}/file"), &init).ok()?;
             JsFuture::from(scope().fetch_with_request(&request)).await.ok()?.dyn_into().ok()?
         }
         Source::Folder => {

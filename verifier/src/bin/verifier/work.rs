@@ -3,7 +3,7 @@
 use crate::source;
 use crate::{Ended, State, now_ms, say, scope};
 use shared::event::{ErrorBody, ModelCard};
-use shared::verification::messages::{Said, Source};
+use shared::verification::messages::{Said, Source, WorkerAccess};
 use shared::verification::{Claims, SuffixClaim, SuffixMeasurement, Under, compare};
 use verifier::{Model, ModelError, check_texts, memory_bytes};
 use wasm_bindgen_futures::JsFuture;
@@ -16,7 +16,7 @@ pub async fn load(
     state: &State,
     work: u64,
     card: &ModelCard,
-    token: Option<String>,
+    worker: Option<WorkerAccess>,
     picked: bool,
 ) -> Result<(), Ended> {
     let begun = now_ms();
@@ -32,7 +32,7 @@ pub async fn load(
     } else {
         let picked = if picked { state.picked.borrow().clone() } else { None };
         let wanted = source::Wanted { state, work, name: &card.name, hash };
-        let arrived = source::get(&wanted, token, picked).await?;
+        let arrived = source::get(&wanted, worker, picked).await?;
         say(&Said::Unpacking { work });
         pause().await;
         state.check(work)?;

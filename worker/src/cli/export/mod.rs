@@ -8,6 +8,7 @@ use super::{CliError, print_line};
 use crate::tables::{self, Source, Table, WriteError};
 use clap::{Args, ValueEnum};
 use shared::divergence::last_attempt;
+use shared::event::Event;
 use shared::leave_out::leave_out;
 use shared::recording::{About, Part, Recording};
 use shared::session_file::{self, Session};
@@ -28,6 +29,9 @@ pub struct ExportArgs {
     /// Writes the page and the session to a folder that any web server shows, without a worker.
     #[arg(long, value_name = "DIR")]
     site: Option<PathBuf>,
+    /// Puts the run's model into the folder (98 MB for the default one), so that whoever opens it can verify.
+    #[arg(long, requires = "site")]
+    with_model: bool,
     /// Leaves parts of a session out, separated by commas.
     #[arg(long, value_enum, value_name = "PARTS", value_delimiter = ',')]
     leave_out: Vec<LeaveOut>,
@@ -82,7 +86,11 @@ pub fn export(args: ExportArgs) -> Result<(), CliError> {
     let parts: Vec<Part> = args.leave_out.iter().map(|&part| part.into()).collect();
     let sessions: Vec<Session> = sessions.into_iter().map(|session| without(session, &parts)).collect();
     match (&args.site, &args.to) {
-        (Some(folder), _) => site::write(&file_of(&sessions)?, folder),
+        (Some(folder), _) => {
+            let file = file_of(&sessions)?;
+            let model = sessions.iter().find_map(|session| model_of(&session.recording)).filter(|_| args.with_model);
+            site::write(file, model, folder)
+        }
         (None, Some(path)) if args.format == Format::Steerage => write_session(&sessions, path),
         (None, Some(path)) => write_tables(&sessions, args.format, args.epsilon, path),
         (None, None) => Err(CliError::bad_input("give --to PATH or --site DIR")),
@@ -99,6 +107,14 @@ fn without(session: Session, parts: &[Part]) -> Session {
     left_out.dedup();
     let about = About { left_out, recording: shared::recording::VERSION, ..session.recording.about };
     session_of(Recording { about, events: leave_out(&session.recording.events, parts) })
+}
+
+/// The model that a run asked for.
+fn model_of(recording: &Recording) -> Option<&str> {
+    recording.events.iter().find_map(|stamped| match &stamped.event {
+        Event::Queued { spec, .. } => Some(spec.model.as_str()),
+        _ => None,
+    })
 }
 
 fn file_of(sessions: &[Session]) -> Result<Vec<u8>, CliError> {

@@ -2,44 +2,46 @@
 
 use super::super::{CliError, print_line};
 use super::make_folder;
-use crate::server::page_files;
-use std::path::Path;
+use crate::checkpoint::Checkpoint;
+use crate::models::ModelStore;
+use crate::server::site_files;
+use std::path::{Path, PathBuf};
 
-/// Name of the session in the folder; the page looks for it where its index says so.
-const SESSION_FILE: &str = "session.steerage";
-
-/// Where the index says it.
-const HEAD_END: &str = "</head>";
-
-/// Writes the folder.
-pub fn write(session: &[u8], folder: &Path) -> Result<(), CliError> {
-    let files = page_files();
-    if !files.iter().any(|(name, _)| name == "index.html") {
+/// Writes the folder; with a model's name, that model's file too, so that the folder verifies itself.
+pub fn write(session: Vec<u8>, model: Option<&str>, folder: &Path) -> Result<(), CliError> {
+    let Some(files) = site_files(session) else {
         return Err(CliError::failed("this program was built without the page; `cargo xtask page` builds it"));
-    }
+    };
+    // Looked for before anything is written.
+    let model = match model {
+        Some(name) => Some((format!("model/{name}.gguf"), model_file(name)?)),
+        None => None,
+    };
     make_folder(folder)?;
-    let keep = |name: &str, bytes: &[u8]| {
+    let keep = |name: &str, write: &dyn Fn(&Path) -> std::io::Result<()>| {
         let path = folder.join(name);
-        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, bytes));
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| write(&path));
         written.map_err(|error| CliError::failed(format!("{} cannot be written: {error}", path.display())))
     };
     for (name, bytes) in &files {
-        match String::from_utf8(bytes.to_vec()) {
-            Ok(text) if text.contains(HEAD_END) => keep(name, with_session(&text).as_bytes())?,
-            _ => keep(name, bytes)?,
-        }
+        keep(name, &|path| std::fs::write(path, bytes))?;
     }
-    keep(SESSION_FILE, session)?;
-    eprintln!("{} files; any web server shows it at the root of its address", files.len() + 1);
+    if let Some((name, file)) = &model {
+        keep(name, &|path| std::fs::copy(file, path).map(drop))?;
+    }
+    eprintln!("{} files; any web server shows it at the root of its address", files.len() + model.iter().len());
     eprintln!("to look at it here: python3 -m http.server --directory {}", folder.display());
     print_line(&folder.display().to_string());
     Ok(())
 }
 
-/// The page's index, saying that there is a session and that no search engine is to list it.
-fn with_session(index: &str) -> String {
-    let meta = format!(
-        "  <meta name=\"steerage-session\" content=\"/{SESSION_FILE}\">\n    <meta name=\"robots\" content=\"noindex\">\n  "
-    );
-    index.replacen(HEAD_END, &format!("{meta}{HEAD_END}"), 1)
+/// Where a model of the list lies that a browser can load: one GGUF file, whose hash is checked here.
+fn model_file(name: &str) -> Result<PathBuf, CliError> {
+    let models = ModelStore::from_env();
+    match (models.name_of(name), Checkpoint::find(name, &models)?) {
+        (Some(_), Checkpoint::Gguf(path, _)) => Ok(path),
+        _ => Err(CliError::bad_input(format!(
+            "--with-model: {name} is not one GGUF file of `steerage models list`, which is what the page loads"
+        ))),
+    }
 }
