@@ -41,7 +41,8 @@ fn take() -> Option<RunSpec> {
     serde_json::from_str(&String::from(json)).ok()
 }
 
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 mod tests {
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -178,9 +178,11 @@ mod tests {
             index: 0,
             split: Split::Train,
             text: "Sing.".to_owned(),
-            reference: Completion { text: String::new(), ids: Vec::new() },
+            reference: Completion { text: String::new(), ids: Vec::new(), pieces: Vec::new() },
             ce_none: 2.0,
             ce_reference: 1.25,
+            nll_none: Vec::new(),
+            nll_reference: Vec::new(),
             weight: 1.0,
             dominated: false,
         };

@@ -302,7 +302,11 @@ mod tests {
         let pick = |n: usize| -> RunView {
             let odd = n % 2 == 1;
             let zoom = [None, Some((0.0, 1.5)), Some((1234.125, 98_765.0))][n % 3];
-            let shown = Shown { train: n % 5 != 0, validation: n % 3 != 0, baselines: n % 7 != 0 };
+            let shown = Shown {
+                train: !n.is_multiple_of(5),
+                validation: !n.is_multiple_of(3),
+                baselines: !n.is_multiple_of(7),
+            };
             RunView {
                 part: Part::ALL[n % 6].0,
                 chart: View {
@@ -312,7 +316,7 @@ mod tests {
                     shown,
                     ..View::default()
                 },
-                as_table: n % 4 == 0,
+                as_table: n.is_multiple_of(4),
                 figure: Figure::ALL.get(n % 5).map(|(figure, _)| *figure),
                 split: Split::ALL.get(n % 4).copied(),
                 find: ["", "two words", "a+b&c=d %41", "né 漢字 🙂"][n % 4].to_owned(),
@@ -321,7 +325,7 @@ mod tests {
                 token: [None, Some(7)][n % 2],
                 against: Against::ALL[n % 2].0,
                 heat: Heat::ALL[n % 3].0,
-                accepted_only: n % 2 == 0,
+                accepted_only: n.is_multiple_of(2),
                 other: if odd { vec![("at".to_owned(), "60".to_owned())] } else { Vec::new() },
             }
         };
