@@ -1,4 +1,5 @@
-//! How smooth the page is while 10,000 events stream in: `cargo xtask bench-ui`.
+//! How smooth the page is while 10,000 events stream in, how soon it shows a run that has them, and whether its
+//! memory stays as it is: `cargo xtask bench-ui`.
 //!
 //! Server, log, wire, page and browser are the real ones; only the search is replaced, by this very
 //! program as the job, which writes events at a given rate or as fast as it can. The page itself
@@ -18,6 +19,16 @@ use worker::models::ModelStore;
 use worker::server::{self, ServeOptions};
 
 const EVENTS: usize = 10_000;
+/// What a search of an hour writes at ten events a second, for the memory.
+const HOUR_EVENTS: usize = 36_000;
+/// Rate at which that hour is played, in events a second.
+const HOUR_EVENTS_A_SEC: usize = 1_200;
+/// Parts of the hour after which the memory is measured.
+const HOUR_PARTS: usize = 6;
+/// Times that the run is opened.
+const OPENINGS: usize = 5;
+/// Longest time from an open socket to the view, in milliseconds, that is wanted.
+const WANTED_VIEW_MS: f64 = 1_000.0;
 /// Frames a second that the page is to keep.
 const WANTED_FRAMES_A_SEC: f64 = 30.0;
 /// Longest time for one stream to arrive.
@@ -26,7 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(180);
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     match args.get(1).map(String::as_str) {
-        Some("job") => write_events(args.get(2).context("a rate")?.parse()?),
+        Some("job") => {
+            let number = |at: usize| -> Result<usize> { Ok(args.get(at).context("a number")?.parse()?) };
+            write_events(number(2)?, number(3)?)
+        }
         _ => tokio::runtime::Runtime::new()?.block_on(bench()),
     }
 }
@@ -34,13 +48,45 @@ fn main() -> Result<()> {
 async fn bench() -> Result<()> {
     println!("{EVENTS} events into one page; at least {WANTED_FRAMES_A_SEC:.0} frames a second are wanted.");
     for (label, events_a_sec) in [("500 a second", 500), ("2,000 a second", 2_000), ("all at once", 0)] {
-        let frames = stream(events_a_sec).await.with_context(|| label.to_owned())?;
+        let mut frames = None;
+        with_page(EVENTS, events_a_sec, async |page| {
+            frames = Some(watch(page).await?);
+            Ok(())
+        })
+        .await
+        .with_context(|| label.to_owned())?;
+        let frames = frames.context("no frames were counted")?;
         println!(
             "{label:>15}: {:5.1} frames a second over {:.1} s; the longest pause between two was {:.0} ms",
             frames.a_sec, frames.secs, frames.longest_pause_ms
         );
     }
-    Ok(())
+    with_page(EVENTS, 0, async |page| {
+        page.click("start-example").await?;
+        page.see_text("run-state", "cancelled", PATIENCE).await?;
+        let times = opened_ms(page).await?;
+        let list = times.iter().map(|ms| format!("{ms:.0}")).collect::<Vec<_>>().join(", ");
+        println!(
+            "a run of {EVENTS} events, from the open socket to its chart: {list} ms (wanted: {WANTED_VIEW_MS:.0})"
+        );
+        Ok(())
+    })
+    .await?;
+    with_page(HOUR_EVENTS, HOUR_EVENTS_A_SEC, async |page| {
+        println!("{HOUR_EVENTS} events, an hour at ten a second: MB of WebAssembly memory, and of JavaScript after a clean-up");
+        page.click("start-example").await?;
+        page.see("stepper").await?;
+        for part in 1..=HOUR_PARTS {
+            let events = part * HOUR_EVENTS / HOUR_PARTS;
+            // "120 of 9000 · 2 min left", or "stopped at 9000 of 9000".
+            let steps = "Number((document.querySelector('[data-stage=hotflip] .step-detail')?.textContent ?? '').match(/\\d+/))";
+            page.until("the events are there", PATIENCE, &format!("return {steps} >= {}", events / 4 - 20)).await?;
+            let (program, script) = memory_mb(page).await?;
+            println!("{events:>15}: {program:6.1} {script:6.1}");
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// What the page measured.
@@ -51,8 +97,8 @@ struct Frames {
     longest_pause_ms: f64,
 }
 
-/// Serves, lets a page watch one run, and asks it how it went.
-async fn stream(events_a_sec: usize) -> Result<Frames> {
+/// Serves a worker whose runs write so many events at this rate, and opens its page.
+async fn with_page(events: usize, events_a_sec: usize, work: impl AsyncFnOnce(&Page) -> Result<()>) -> Result<()> {
     let data = tempfile::tempdir()?;
     let models = ModelStore::from_env();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -62,7 +108,7 @@ async fn stream(events_a_sec: usize) -> Result<Frames> {
     let options = ServeOptions {
         data_dir: data.path().to_owned(),
         cache_dir: models.cache_dir().to_owned(),
-        job_command: vec![exe.into(), "job".into(), events_a_sec.to_string().into()],
+        job_command: vec![exe.into(), "job".into(), events.to_string().into(), events_a_sec.to_string().into()],
         job_env: Vec::new(),
         allowed_origins: Vec::new(),
         device: None,
@@ -73,19 +119,57 @@ async fn stream(events_a_sec: usize) -> Result<Frames> {
     };
     let server = tokio::spawn(server::serve(options, listener, async { drop(stopped.await) }));
     let address = ready.await?.launch_url;
-    let mut frames = None;
     with_browser("bench-ui", async |browser| {
         let page = browser.open(&address, Viewport::DESKTOP).await?;
         page.see_text("connection-pill", "Live", SOON).await?;
         page.see("start-example").await?;
-        frames = Some(watch(&page).await?);
+        work(&page).await?;
         // The page asks for the tokenizer that this benchmark does not have.
         page.forgive_console().await
     })
     .await?;
     drop(stop);
-    server.await??;
-    frames.context("no frames were counted")
+    Ok(server.await??)
+}
+
+/// Opens the run that is shown, again and again: from the moment its socket opens to a frame in which its
+/// chart is drawn and its end is known, in milliseconds.
+async fn opened_ms(page: &Page) -> Result<Vec<f64>> {
+    // Before any script of the page: its socket says when it opens, and every frame is looked at.
+    let source = "window.WebSocket = class extends WebSocket {
+            constructor(...given) {
+                super(...given);
+                this.addEventListener('open', () => { window.openedMs ??= performance.now(); });
+            }
+        };
+        const look = () => {
+            const state = document.querySelector('[data-testid=run-state]')?.textContent;
+            const drawn = document.querySelector('.chart-svg path.series-train') !== null;
+            if (state === 'cancelled' && drawn) window.shownMs = performance.now();
+            else requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);";
+    let script = serde_json::json!({ "source": source });
+    page.driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", script).await?;
+    let mut times = Vec::new();
+    for _ in 0..OPENINGS {
+        page.reload().await?;
+        let ms = page.until("the run is shown", PATIENCE, "return window.shownMs && window.shownMs - window.openedMs");
+        times.push(ms.await?.as_f64().context("a time is a number")?);
+    }
+    Ok(times)
+}
+
+/// What the page's program has taken of memory, and what its objects hold once the rubbish is gone, in MB.
+async fn memory_mb(page: &Page) -> Result<(f64, f64)> {
+    // Loaded once already: this gives what runs.
+    let program = page
+        .evaluate("return import('/steerage-frontend.js').then((glue) => glue.default()).then((it) => it.memory.buffer.byteLength)")
+        .await?;
+    page.driver.cdp().send_raw("HeapProfiler.collectGarbage", serde_json::json!({})).await?;
+    let used = page.driver.cdp().send_raw("Runtime.getHeapUsage", serde_json::json!({})).await?;
+    let mb = |bytes: &serde_json::Value| Ok::<_, anyhow::Error>(bytes.as_f64().context("bytes are a number")? / 1e6);
+    Ok((mb(&program)?, mb(&used["usedSize"])?))
 }
 
 async fn watch(page: &Page) -> Result<Frames> {
@@ -111,7 +195,7 @@ async fn watch(page: &Page) -> Result<Frames> {
 }
 
 /// The job: events as a search writes them.
-fn write_events(events_a_sec: usize) -> Result<()> {
+fn write_events(events: usize, events_a_sec: usize) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = 0;
     let start = Instant::now();
@@ -129,9 +213,9 @@ fn write_events(events_a_sec: usize) -> Result<()> {
         }
         Ok(())
     };
-    begin(&mut write)?;
+    begin(events, &mut write)?;
     // Each round is what a step of HotFlip writes.
-    let rounds = (EVENTS - 20) / 4;
+    let rounds = (events - 20) / 4;
     for step in 1..=rounds {
         let ce_train = 1.0 + 2.0 / (1.0 + step as f64 / 200.0);
         let evaluations = 100 * step as u64;
@@ -150,7 +234,7 @@ fn write_events(events_a_sec: usize) -> Result<()> {
     Ok(())
 }
 
-fn begin(write: &mut impl FnMut(&Event) -> Result<()>) -> Result<()> {
+fn begin(events: usize, write: &mut impl FnMut(&Event) -> Result<()>) -> Result<()> {
     let plan = |kind: &str, total_steps| StagePlan { kind: kind.to_owned(), title: kind.to_owned(), total_steps };
     write(&Event::Started {
         model: ModelCard {
@@ -160,7 +244,7 @@ fn begin(write: &mut impl FnMut(&Event) -> Result<()>) -> Result<()> {
             vocab_size: 49_152,
             context_length: 8_192,
         },
-        stages: vec![plan("reference", 12), plan("hotflip", EVENTS / 4)],
+        stages: vec![plan("reference", 12), plan("hotflip", events / 4)],
         reference: vec![piece(1)],
     })?;
     write(&Event::StageStarted { stage: 0 })?;
