@@ -295,8 +295,12 @@ impl Inner {
     fn hear(&mut self, message: &ServerMessage) {
         let at_unix_ms = js_sys::Date::now();
         self.heard.message_unix_ms = Some(at_unix_ms);
-        if let ServerMessage::Event { stamped } = message {
-            let Stamped { run, epoch, seq, .. } = &**stamped;
+        let last = match message {
+            ServerMessage::Event { stamped } => Some(&**stamped),
+            ServerMessage::Batch { events } => events.last(),
+            _ => None,
+        };
+        if let Some(Stamped { run, epoch, seq, .. }) = last {
             self.heard.event = Some(HeardEvent { run: run.clone(), epoch: *epoch, seq: *seq, at_unix_ms });
         }
     }

@@ -157,13 +157,10 @@ impl Link {
                 self.subscriptions.remove(&run);
                 vec![Step::RunDeleted(run)]
             }
-            ServerMessage::Event { stamped } => match self.subscriptions.get_mut(&stamped.run) {
-                Some(cursor) => {
-                    (cursor.epoch, cursor.seq) = (stamped.epoch, stamped.seq);
-                    vec![Step::Deliver(stamped)]
-                }
-                None => Vec::new(),
-            },
+            ServerMessage::Event { stamped } => self.deliver(stamped).into_iter().collect(),
+            ServerMessage::Batch { events } => {
+                events.into_iter().filter_map(|stamped| self.deliver(Box::new(stamped))).collect()
+            }
             ServerMessage::CaughtUp { run, .. } => {
                 if let Some(cursor) = self.subscriptions.get_mut(&run) {
                     cursor.caught_up = true;
@@ -175,6 +172,13 @@ impl Link {
             ServerMessage::Error { error } if !self.welcomed => self.refused_hello(error),
             ServerMessage::Error { error } => vec![Step::Notice(error)],
         }
+    }
+
+    /// An event of a run that is followed, and its place noted.
+    fn deliver(&mut self, stamped: Box<Stamped>) -> Option<Step> {
+        let cursor = self.subscriptions.get_mut(&stamped.run)?;
+        (cursor.epoch, cursor.seq) = (stamped.epoch, stamped.seq);
+        Some(Step::Deliver(stamped))
     }
 
     /// Begins to follow a run from the start of its log.
@@ -274,7 +278,7 @@ impl Link {
 }
 
 fn subscribe(run: &str, cursor: Cursor) -> ClientMessage {
-    ClientMessage::Subscribe { run: run.to_owned(), epoch: cursor.epoch, after_seq: cursor.seq }
+    ClientMessage::Subscribe { run: run.to_owned(), epoch: cursor.epoch, after_seq: cursor.seq, batches: true }
 }
 
 #[cfg(test)]
@@ -395,7 +399,8 @@ mod tests {
     #[test]
     fn a_reconnect_resumes_after_the_last_event() {
         let mut link = live("token");
-        let subscribe = |epoch, after_seq| ClientMessage::Subscribe { run: "r".to_owned(), epoch, after_seq };
+        let subscribe =
+            |epoch, after_seq| ClientMessage::Subscribe { run: "r".to_owned(), epoch, after_seq, batches: true };
         assert_eq!(sent(link.subscribe("r")), [subscribe(0, 0)]);
         assert_eq!(link.standing(), Standing::CatchingUp);
         assert!(matches!(link.received(event("r", 1, 1))[..], [Step::Deliver(_)]));
@@ -437,7 +442,7 @@ mod tests {
         assert_eq!(link.received(deleted), [Step::RunDeleted("r".to_owned())]);
         assert_eq!(link.standing(), Standing::Live);
         assert_eq!(sent(link.unsubscribe("r")), [], "the worker has ended the subscription");
-        let subscribe = ClientMessage::Subscribe { run: "r".to_owned(), epoch: 0, after_seq: 0 };
+        let subscribe = ClientMessage::Subscribe { run: "r".to_owned(), epoch: 0, after_seq: 0, batches: true };
         assert_eq!(sent(link.subscribe("r")), [subscribe]);
         assert!(matches!(link.received(event("r", 1, 1))[..], [Step::Deliver(_)]));
     }

@@ -41,6 +41,10 @@ pub enum ClientMessage {
         epoch: u32,
         /// The last event that the client has.
         after_seq: u64,
+        /// Whether several events may come in one message, [`ServerMessage::Batch`]: a browser takes longer to
+        /// hand over a message than the page to apply one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        batches: bool,
     },
     /// Ends a subscription.
     Unsubscribe {
@@ -196,6 +200,11 @@ pub enum ServerMessage {
     Event {
         /// The event.
         stamped: Box<Stamped>,
+    },
+    /// Several events of a run, in order, for a client that asked for batches.
+    Batch {
+        /// The events; there is one at least.
+        events: Vec<Stamped>,
     },
     /// The replay of a subscription is complete; what follows is live.
     CaughtUp {

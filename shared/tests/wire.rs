@@ -105,8 +105,8 @@ fn client_messages() -> Vec<BoxedStrategy<ClientMessage>> {
         (text(), spec()).prop_map(move |(id, spec)| command(id, Command::StartRun { spec: Box::new(spec) })).boxed(),
         (text(), text()).prop_map(move |(id, run)| command(id, Command::CancelRun { run })).boxed(),
         (text(), text()).prop_map(move |(id, run)| command(id, Command::RestartRun { run })).boxed(),
-        (text(), any::<u32>(), any::<u64>())
-            .prop_map(|(run, epoch, after_seq)| ClientMessage::Subscribe { run, epoch, after_seq })
+        (text(), any::<u32>(), any::<u64>(), any::<bool>())
+            .prop_map(|(run, epoch, after_seq, batches)| ClientMessage::Subscribe { run, epoch, after_seq, batches })
             .boxed(),
         text().prop_map(|run| ClientMessage::Unsubscribe { run }).boxed(),
         (text(), text()).prop_map(move |(id, run)| command(id, Command::PauseRun { run })).boxed(),
@@ -141,6 +141,7 @@ fn server_variant(message: &ServerMessage) -> usize {
         ServerMessage::Error { .. } => 6,
         ServerMessage::RunDeleted { .. } => 7,
         ServerMessage::Shared { .. } => 8,
+        ServerMessage::Batch { .. } => 9,
     }
 }
 
@@ -169,6 +170,7 @@ fn server_messages() -> Vec<BoxedStrategy<ServerMessage>> {
         error().prop_map(|error| ServerMessage::Error { error }).boxed(),
         text().prop_map(|run| ServerMessage::RunDeleted { run }).boxed(),
         any::<u64>().prop_map(|expires_unix_ms| ServerMessage::Shared { expires_unix_ms }).boxed(),
+        log().prop_map(|events| ServerMessage::Batch { events }).boxed(),
     ]
 }
 

@@ -172,7 +172,7 @@ impl Client {
 
     /// Subscribes to a run.
     pub async fn subscribe(&mut self, run: &str, epoch: u32, after_seq: u64) -> Result<()> {
-        self.send(&ClientMessage::Subscribe { run: run.to_owned(), epoch, after_seq }).await
+        self.send(&ClientMessage::Subscribe { run: run.to_owned(), epoch, after_seq, batches: false }).await
     }
 
     /// The next event of a run.

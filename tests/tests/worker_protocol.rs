@@ -89,10 +89,11 @@ fn server_message(message: &ServerMessage) -> &'static str {
         ServerMessage::Error { .. } => "error",
         ServerMessage::RunDeleted { .. } => "run_deleted",
         ServerMessage::Shared { .. } => "shared",
+        ServerMessage::Batch { .. } => "batch",
     }
 }
-const SERVER_MESSAGES: [&str; 9] =
-    ["welcome", "done", "refused", "run_changed", "event", "caught_up", "error", "run_deleted", "shared"];
+const SERVER_MESSAGES: [&str; 10] =
+    ["welcome", "done", "refused", "run_changed", "event", "caught_up", "error", "run_deleted", "shared", "batch"];
 
 fn event(event: &Event) -> &'static str {
     match event {

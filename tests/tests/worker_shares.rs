@@ -154,7 +154,7 @@ async fn a_guest_can_only_look() -> Result<()> {
             id: uuid::Uuid::new_v4().to_string(),
             command: Command::DeleteRun { run: run.clone() },
         },
-        ClientMessage::Subscribe { run: run.clone(), epoch: 0, after_seq: 0 },
+        ClientMessage::Subscribe { run: run.clone(), epoch: 0, after_seq: 0, batches: false },
         ClientMessage::Hello { protocol: PROTOCOL, credential: Credential::Token(worker.token()?) },
     ];
     for message in messages {

@@ -65,6 +65,8 @@ struct Subscription {
     cursor: Cursor,
     /// Where the log ended when the client subscribed, until that has been sent.
     replay_until: Option<Cursor>,
+    /// Whether a message may hold several events.
+    batches: bool,
 }
 
 impl Client<'_> {
@@ -134,7 +136,7 @@ impl Client<'_> {
                 if page.full && subscription.replay_until.is_none() {
                     page.coalesce_progress();
                 }
-                let texts = page.events.iter().map(|event| event.message(run)).collect::<Result<Vec<_>, _>>()?;
+                let texts = page.messages(run, subscription.batches)?;
                 Ok((texts, last, page.full))
             });
             let (texts, last, full) = match page {
@@ -174,8 +176,8 @@ impl Client<'_> {
                 self.peer.send_error(ErrorBody::new("hello_repeated", "The hello was said already.")).await
             }
             Ok(ClientMessage::Command { id, command }) => self.command(id, command).await,
-            Ok(ClientMessage::Subscribe { run, epoch, after_seq }) => {
-                match self.subscribe(run, Cursor { epoch, seq: after_seq }) {
+            Ok(ClientMessage::Subscribe { run, epoch, after_seq, batches }) => {
+                match self.subscribe(run, Cursor { epoch, seq: after_seq }, batches) {
                     Ok(()) => Ok(()),
                     Err(error) => self.peer.send_error(error).await,
                 }
@@ -208,7 +210,7 @@ impl Client<'_> {
     }
 
     /// Subscribes to a run; a second subscription takes the place of the first.
-    fn subscribe(&mut self, run: String, known: Cursor) -> Result<(), ErrorBody> {
+    fn subscribe(&mut self, run: String, known: Cursor, batches: bool) -> Result<(), ErrorBody> {
         let head = head(self.state, &run).ok_or_else(unknown_run)?;
         if known > head {
             let message = format!("The log ends at epoch {}, seq {}.", head.epoch, head.seq);
@@ -222,7 +224,7 @@ impl Client<'_> {
         }
         // An earlier attempt is of no use to anyone who asks now.
         let cursor = if known.epoch == head.epoch { known } else { Cursor { epoch: head.epoch, seq: 0 } };
-        self.subscriptions.insert(run, Subscription { cursor, replay_until: Some(head) });
+        self.subscriptions.insert(run, Subscription { cursor, replay_until: Some(head), batches });
         Ok(())
     }
 }

@@ -55,29 +55,53 @@ impl Page {
         let mut kept = kept.into_iter().rev();
         self.events.retain(|_| kept.next().unwrap_or(true));
     }
+
+    /// The page as messages to a client: one with all events for whoever takes batches, else one an event.
+    pub fn messages(&self, run: &str, batches: bool) -> Result<Vec<String>, StoreError> {
+        #[derive(Serialize)]
+        struct Message<'a> {
+            r#type: &'static str,
+            events: Vec<Stamped<'a>>,
+        }
+        if !batches || self.events.len() < 2 {
+            return self.events.iter().map(|event| event.message(run)).collect();
+        }
+        let events = self.events.iter().map(|event| event.stamped(run)).collect::<Result<Vec<_>, _>>()?;
+        let text = serde_json::to_string(&Message { r#type: "batch", events });
+        Ok(vec![text.map_err(|error| StoreError::Damaged(format!("events of {run}: {error}")))?])
+    }
+}
+
+/// An event and its place, with the recorded JSON as it is.
+#[derive(Serialize)]
+struct Stamped<'a> {
+    run: &'a str,
+    epoch: u32,
+    seq: u64,
+    at_unix_ms: u64,
+    event: &'a RawValue,
 }
 
 impl LoggedEvent {
-    /// The event as a message to a client; the recorded JSON goes in as it is.
-    pub fn message(&self, run: &str) -> Result<String, StoreError> {
+    /// The event as a message to a client.
+    pub(super) fn message(&self, run: &str) -> Result<String, StoreError> {
         #[derive(Serialize)]
         struct Message<'a> {
             r#type: &'static str,
             stamped: Stamped<'a>,
         }
-        #[derive(Serialize)]
-        struct Stamped<'a> {
-            run: &'a str,
-            epoch: u32,
-            seq: u64,
-            at_unix_ms: u64,
-            event: &'a RawValue,
-        }
-        let damaged = |error| StoreError::Damaged(format!("event {} of {run}: {error}", self.at.seq));
-        let event: &RawValue = serde_json::from_str(&self.json).map_err(damaged)?;
+        let message = Message { r#type: "event", stamped: self.stamped(run)? };
+        serde_json::to_string(&message).map_err(|error| self.damaged(run, &error))
+    }
+
+    fn stamped<'a>(&'a self, run: &'a str) -> Result<Stamped<'a>, StoreError> {
+        let event: &RawValue = serde_json::from_str(&self.json).map_err(|error| self.damaged(run, &error))?;
         let Cursor { epoch, seq } = self.at;
-        let stamped = Stamped { run, epoch, seq, at_unix_ms: self.at_unix_ms, event };
-        serde_json::to_string(&Message { r#type: "event", stamped }).map_err(damaged)
+        Ok(Stamped { run, epoch, seq, at_unix_ms: self.at_unix_ms, event })
+    }
+
+    fn damaged(&self, run: &str, error: &serde_json::Error) -> StoreError {
+        StoreError::Damaged(format!("event {} of {run}: {error}", self.at.seq))
     }
 }
 
@@ -133,5 +157,23 @@ mod tests {
         let ServerMessage::Event { stamped } = message else { panic!("{message:?}") };
         assert_eq!((stamped.run.as_str(), stamped.epoch, stamped.seq, stamped.at_unix_ms), ("r", 1, 3, 7));
         assert_eq!(stamped.event, Event::StageStarted { stage: 0 });
+    }
+
+    #[test]
+    fn a_batch_holds_what_single_messages_hold() {
+        let page = Page { events: (1..=3).map(|seq| logged(seq, None)).collect(), full: false };
+        let read = |text: &String| serde_json::from_str::<ServerMessage>(text).unwrap();
+        let single = page.messages("r", false).unwrap();
+        let single: Vec<_> = single.iter().map(read).collect();
+        let [ServerMessage::Batch { events }] =
+            &page.messages("r", true).unwrap().iter().map(read).collect::<Vec<_>>()[..]
+        else {
+            panic!("one message holds all")
+        };
+        let events: Vec<_> =
+            events.iter().map(|stamped| ServerMessage::Event { stamped: Box::new(stamped.clone()) }).collect();
+        assert_eq!(events, single);
+        let one = Page { events: vec![logged(9, None)], full: false };
+        assert_eq!(one.messages("r", true).unwrap(), one.messages("r", false).unwrap(), "one event needs no batch");
     }
 }
