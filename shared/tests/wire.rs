@@ -67,7 +67,7 @@ fn every_variant_is_tried() {
     check(events(), variant);
     assert_eq!(client_messages().len(), 16);
     check(client_messages(), client_variant);
-    assert_eq!(server_messages().len(), 9);
+    assert_eq!(server_messages().len(), 10);
     check(server_messages(), server_variant);
 }
 
