@@ -38,7 +38,7 @@ impl Scale {
     }
 }
 
-/// About `wanted` round numbers inside the domain, and how many decimals show them.
+/// About `wanted` round numbers inside the domain, two at least, and how many decimals show them.
 pub fn ticks(domain: (f64, f64), wanted: usize) -> (Vec<f64>, usize) {
     let extent = domain.1 - domain.0;
     if extent.is_nan() || extent <= 0.0 || wanted == 0 {
@@ -46,9 +46,12 @@ pub fn ticks(domain: (f64, f64), wanted: usize) -> (Vec<f64>, usize) {
     }
     let raw = extent / wanted as f64;
     let magnitude = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * magnitude).find(|step| *step >= raw).unwrap_or(raw);
-    let first = (domain.0 / step).ceil() as i64;
-    let last = (domain.1 / step + 1e-9).floor() as i64;
+    let ends = |step: f64| ((domain.0 / step).ceil() as i64, (domain.1 / step + 1e-9).floor() as i64);
+    // From coarse to fine: the finest that is no finer than wanted, unless it leaves a single tick or none.
+    let steps = [10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1].map(|n| n * magnitude);
+    let coarsest = steps.iter().rposition(|step| *step >= raw).unwrap_or(0);
+    let step = steps[coarsest..].iter().copied().find(|&step| ends(step).1 > ends(step).0).unwrap_or(raw);
+    let (first, last) = ends(step);
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     ((first..=last).map(|n| n as f64 * step).collect(), decimals)
 }
@@ -76,6 +79,7 @@ mod tests {
         assert_eq!(ticks((0.0, 1000.0), 5), (vec![0.0, 200.0, 400.0, 600.0, 800.0, 1000.0], 0));
         let (values, decimals) = ticks((1.03, 1.74), 4);
         assert_eq!(values.iter().map(|tick| format!("{tick:.decimals$}")).collect::<Vec<_>>(), ["1.2", "1.4", "1.6"]);
+        assert_eq!(ticks((471.0, 797.0), 2).0, [500.0, 600.0, 700.0], "one tick says nothing of a scale");
         assert_eq!(ticks((2.0, 2.0), 4).0, [2.0]);
         assert_eq!(ticks((f64::NAN, 1.0), 4).0.len(), 1);
     }
