@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod command;
 pub mod program;
+pub mod recorded;
 pub mod script;
 pub mod search;
 pub mod small_run;

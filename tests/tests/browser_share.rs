@@ -1,23 +1,14 @@
 //! A result that travels: a link made in one browser and opened in another, a file, and a folder without a worker.
 
 use anyhow::{Context as _, Result, ensure};
-use std::path::Path;
 use std::time::{Duration, Instant};
 use steerage_tests::accessibility::check;
 use steerage_tests::browser::{Page, SOON, Viewport, with_browser};
 use steerage_tests::command::steerage;
 use steerage_tests::program::Worker;
+use steerage_tests::recorded::{imported, recording};
 use steerage_tests::static_site::StaticSite;
 use steerage_tests::verification::{rows, verdict};
-
-/// The run that ships with the page, as a run of a data folder; returns its id.
-fn imported(data: &Path) -> Result<String> {
-    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../frontend/demo.jsonl");
-    let (recording, data) = (recording.display().to_string(), data.display().to_string());
-    let finished = steerage(&["import", &recording, "--data-dir", &data])?;
-    ensure!(finished.code == 0, "{}", finished.stderr);
-    Ok(finished.stdout.trim().to_owned())
-}
 
 async fn whole_number(page: &Page, script: &str) -> Result<u64> {
     page.evaluate(script).await?.as_u64().context("a number")
@@ -100,7 +91,7 @@ async fn a_link_opens_elsewhere_and_dies_when_it_is_revoked() -> Result<()> {
 #[tokio::test]
 async fn a_session_file_opens_without_a_worker() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../frontend/demo.jsonl").display().to_string();
+    let recording = recording().display().to_string();
     let file = scratch.path().join("cats.steerage");
     let finished = steerage(&["export", &recording, "--to", &file.display().to_string()])?;
     ensure!(finished.code == 0, "{}", finished.stderr);
@@ -145,7 +136,7 @@ async fn a_shared_run_begins_again_on_a_worker() -> Result<()> {
     let data = tempfile::tempdir()?;
     imported(data.path())?;
     let worker = Worker::start(data.path())?;
-    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../frontend/demo.jsonl");
+    let recording = recording();
     with_browser("fork", async |browser| {
         let page = browser.open(worker.address(), Viewport::DESKTOP).await?;
         page.see("start-example").await?;

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
 use steerage_tests::browser::{Page, SOON, Viewport, with_browser};
 use steerage_tests::program::Worker;
+use steerage_tests::recorded;
 use steerage_tests::verification::{PATIENCE, rows, verdict};
 
 #[tokio::test]
@@ -58,6 +59,28 @@ async fn the_recorded_run_is_computed_again_and_edits_are_caught() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_verdict_and_the_model_outlive_the_worker() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let run = recorded::imported(data.path())?;
+    let worker = Worker::start(data.path())?;
+    with_browser("verify-offline", async |browser| {
+        let page = browser.open(worker.address(), Viewport::DESKTOP).await?;
+        page.see("start-example").await?;
+        page.driver.goto(worker.page(&format!("/verify?run={run}"))).await?;
+        page.click("verify-start").await?;
+        ensure!(verdict(&page).await?, "the run is said to differ:\n{}", page.whole_text().await?);
+        worker.stop()?;
+        page.until("the page sees that", SOON, "return textOf('connection-pill') !== 'Live'").await?;
+        ensure!(verdict(&page).await? && rows(&page, true).await? == 2, "the verdict went with the worker");
+        page.fill("playground-prefix", "Whiskers").await?;
+        tried(&page, "").await?;
+        // The browser reports every attempt to connect.
+        page.forgive_console().await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn without_a_source_the_page_says_so_and_fits_a_phone() -> Result<()> {
     let site = steerage_tests::static_site::StaticSite::start()?;
     with_browser("verify-phone", async |browser| {
@@ -91,7 +114,7 @@ async fn upload(page: &Page, test_id: &str, path: &Path) -> Result<()> {
 /// The recorded run, in which the first test suffix has a better cross-entropy and the second another
 /// third token.
 fn edited_recording() -> Result<String> {
-    let recording = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../frontend/demo.jsonl"))?;
+    let recording = std::fs::read_to_string(recorded::recording())?;
     let (mut lines, mut tests) = (Vec::new(), Vec::new());
     for line in recording.lines() {
         let mut value: serde_json::Value = serde_json::from_str(line)?;

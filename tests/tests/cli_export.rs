@@ -7,13 +7,10 @@ use shared::event::Event;
 use shared::recording::{self, Recording};
 use shared::session_file::{decode, encode};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use steerage_tests::command::{Finished, steerage};
+use steerage_tests::recorded;
 use worker::tables::{Table, tables};
-
-fn recorded() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../frontend/demo.jsonl")
-}
 
 /// Runs a command with a data folder.
 fn with_data(data: &Path, args: &[&str]) -> Result<Finished> {
@@ -30,9 +27,9 @@ fn a_session_goes_out_and_in_without_a_byte_lost() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let (here, there) = (scratch.path().join("here"), scratch.path().join("there"));
     let file = scratch.path().join("run.steerage").display().to_string();
-    let original = std::fs::read_to_string(recorded())?;
+    let original = std::fs::read_to_string(recorded::recording())?;
 
-    let run = done(with_data(&here, &["import", &recorded().display().to_string()])?)?;
+    let run = done(with_data(&here, &["import", &recorded::recording().display().to_string()])?)?;
     done(with_data(&here, &["export", &run[..3], "--to", &file])?)?;
     ensure!(decode(&std::fs::read(&file)?)?.content == original, "the export is not what was imported");
     ensure!(std::fs::metadata(&file)?.len() < original.len() as u64 / 2, "it is not compressed");
@@ -58,8 +55,8 @@ fn a_session_goes_out_and_in_without_a_byte_lost() -> Result<()> {
 #[test]
 fn the_first_difference_of_two_logs_is_named() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let original = recorded().display().to_string();
-    let mut recording = recording::read(&std::fs::read_to_string(recorded())?)?;
+    let original = recorded::recording().display().to_string();
+    let mut recording = recording::read(&std::fs::read_to_string(recorded::recording())?)?;
     let is_scored = |event: &Event| matches!(event, Event::Candidates { .. });
     let place = recording.events.iter().position(|stamped| is_scored(&stamped.event)).context("no candidates")?;
     if let Event::Candidates { candidates, .. } = &mut recording.events[place].event {
@@ -94,9 +91,9 @@ fn write(folder: &Path, name: &str, recording: &Recording) -> Result<String> {
 #[test]
 fn what_is_no_session_is_refused_with_its_place() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let session = encode(&std::fs::read_to_string(recorded())?, "9.9.9")?;
+    let session = encode(&std::fs::read_to_string(recorded::recording())?, "9.9.9")?;
     let newer = String::from_utf8_lossy(&session).replacen(":1,", ":99,", 1);
-    let lines = std::fs::read_to_string(recorded())?.replacen("\"seq\":7,", "\"seq\":8,", 1);
+    let lines = std::fs::read_to_string(recorded::recording())?.replacen("\"seq\":7,", "\"seq\":8,", 1);
     for (name, bytes, reason) in [
         ("cut", &session[..session.len() / 2], "cut off"),
         ("newer", newer.as_bytes(), "version 99, written by Steerage 9.9.9"),
@@ -121,8 +118,8 @@ fn what_is_no_session_is_refused_with_its_place() -> Result<()> {
 #[test]
 fn tables_hold_every_candidate_and_completion() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let session = recorded().display().to_string();
-    let recording = recording::read(&std::fs::read_to_string(recorded())?)?;
+    let session = recorded::recording().display().to_string();
+    let recording = recording::read(&std::fs::read_to_string(recorded::recording())?)?;
     let candidates = recording.events.iter().map(|stamped| match &stamped.event {
         Event::Candidates { candidates, .. } => candidates.len(),
         _ => 0,
@@ -159,10 +156,10 @@ fn tables_hold_every_candidate_and_completion() -> Result<()> {
 fn what_is_left_out_of_a_session_is_not_in_its_file() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let file = scratch.path().join("trimmed.steerage").display().to_string();
-    let session = recorded().display().to_string();
+    let session = recorded::recording().display().to_string();
     done(steerage(&["export", &session, "--leave-out", "suffix-texts,config,log", "--to", &file])?)?;
     let content = decode(&std::fs::read(&file)?)?.content;
-    let whole = recording::read(&std::fs::read_to_string(recorded())?)?;
+    let whole = recording::read(&std::fs::read_to_string(recorded::recording())?)?;
     let mut texts = 0;
     for stamped in &whole.events {
         if let Event::SuffixMeasured { suffix } = &stamped.event {

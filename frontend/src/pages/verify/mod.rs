@@ -116,6 +116,17 @@ pub fn Verify() -> impl IntoView {
     }
 }
 
+/// What is shown of a run that the worker has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Result,
+    Waiting,
+    /// The worker does not know who asks.
+    Door,
+    /// The worker has no such run.
+    Nowhere,
+}
+
 /// A run that the worker has.
 #[component]
 fn OfWorker(id: String) -> impl IntoView {
@@ -131,23 +142,30 @@ fn OfWorker(id: String) -> impl IntoView {
         }
     });
     let is_there = feed.part(|state| state.result.is_some());
-    move || match (is_there.get(), known.get(), connection.standing.get()) {
-        (true, _, _) => view! { <Claimed name=format!("Run {}", run.get_value()) feed link=None/> }.into_any(),
-        (_, _, Standing::SignedOut | Standing::Unauthorised) => view! {
+    // What was computed must not go because the connection does: only another place is shown anew.
+    let place = Memo::new(move |_| match (is_there.get(), known.get(), connection.standing.get()) {
+        (true, _, _) => Place::Result,
+        (_, _, Standing::SignedOut | Standing::Unauthorised) => Place::Door,
+        (_, false, Standing::Live) => Place::Nowhere,
+        _ => Place::Waiting,
+    });
+    move || match place.get() {
+        Place::Result => view! { <Claimed name=format!("Run {}", run.get_value()) feed link=None/> }.into_any(),
+        Place::Door => view! {
             <section class="panel notice-page">
                 <h2>"The worker wants to know who you are"</h2>
                 <p><A href="/" attr:class="button">"Sign in"</A></p>
             </section>
         }
         .into_any(),
-        (_, false, Standing::Live) => view! {
+        Place::Nowhere => view! {
             <section class="panel notice-page" data-testid="unknown-run">
                 <h2>"This worker has no such run"</h2>
                 <p>"Its id is " <code>{run.get_value()}</code> "."</p>
             </section>
         }
         .into_any(),
-        _ => view! {
+        Place::Waiting => view! {
             <section class="panel notice-page"><h2>"Waiting for the run's result"</h2><progress></progress></section>
         }
         .into_any(),
