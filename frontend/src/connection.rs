@@ -1,4 +1,4 @@
-//! The one WebSocket of the page: carries out what [`crate::link`] decides.
+//! The one line of the page to its worker: carries out what [`crate::link`] decides.
 //!
 //! Everything that the worker says ends in one of the signals here or, for events, in the subscriber
 //! of that run. Nothing else in the page talks to the worker, except for the tokenizer's file.
@@ -6,8 +6,8 @@
 use crate::attachment;
 use crate::backoff;
 use crate::health;
+use crate::line::{Callbacks, Line};
 use crate::link::{Link, Standing, Step};
-use crate::socket::Socket;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use shared::catalogue::Catalogue;
@@ -33,6 +33,8 @@ pub struct Connection {
     pub worker_version: RwSignal<Option<String>>,
     /// The last error that belongs to no command.
     pub notice: RwSignal<Option<ErrorBody>>,
+    /// How many pages of this browser have the socket in common, this one among them.
+    pub sharing_pages: RwSignal<u32>,
     /// Whether a worker serves this page, once that is known: a folder on a static host has none. It is asked only
     /// where nothing is there to sign in with.
     pub has_worker: RwSignal<Option<bool>>,
@@ -65,7 +67,7 @@ type OnEvent = Rc<dyn Fn(&Stamped)>;
 
 struct Inner {
     link: Link,
-    socket: Option<Socket>,
+    line: Option<Line>,
     retry: Option<TimeoutHandle>,
     /// By command id.
     on_reply: HashMap<String, OnReply>,
@@ -86,7 +88,7 @@ impl Connection {
         let standing = link.standing();
         let inner = Inner {
             link,
-            socket: None,
+            line: None,
             retry: None,
             on_reply: HashMap::new(),
             on_event: HashMap::new(),
@@ -99,6 +101,7 @@ impl Connection {
             runs: RwSignal::new(None),
             worker_version: RwSignal::new(None),
             notice: RwSignal::new(None),
+            sharing_pages: RwSignal::new(1),
             has_worker: RwSignal::new(None),
         };
         this.connect();
@@ -170,19 +173,18 @@ impl Connection {
             if let Some(retry) = inner.retry.take() {
                 retry.clear();
             }
-            inner.retire_socket();
+            inner.retire_line();
             if !inner.link.may_connect() {
                 return false;
             }
-            inner.socket = attachment::socket_address().and_then(|address| {
-                Socket::open(
-                    &address,
-                    move || this.act(|inner| inner.link.opened()),
-                    move |text| this.on_text(&text),
-                    move || this.on_closed(),
-                )
-            });
-            inner.socket.is_none()
+            let callbacks = Callbacks {
+                on_open: Box::new(move || this.act(|inner| inner.link.opened())),
+                on_text: Box::new(move |text| this.on_text(text)),
+                on_pages: Box::new(move |pages| this.sharing_pages.set(pages)),
+                on_close: Box::new(move || this.on_closed()),
+            };
+            inner.line = attachment::socket_address().and_then(|address| Line::open(&address, callbacks));
+            inner.line.is_none()
         });
         match opened {
             // The browser refused to even try.
@@ -210,7 +212,7 @@ impl Connection {
     fn on_closed(&self) {
         let this = *self;
         let standing = this.inner.try_update_value(|inner| {
-            inner.retire_socket();
+            inner.retire_line();
             let failed = inner.link.closed();
             if !inner.link.may_connect() {
                 return inner.link.standing();
@@ -264,7 +266,7 @@ impl Connection {
                     }
                 }
                 Step::Notice(error) => self.notice.set(Some(error)),
-                Step::GiveUp => drop(self.inner.try_update_value(Inner::retire_socket)),
+                Step::GiveUp => drop(self.inner.try_update_value(Inner::retire_line)),
                 Step::ConnectAgain => connect_again = true,
             }
         }
@@ -277,7 +279,7 @@ impl Connection {
 
     fn send(&self, message: &ClientMessage) {
         if let Ok(text) = serde_json::to_string(message) {
-            self.inner.with_value(|inner| inner.socket.as_ref().map(|socket| socket.send(&text)));
+            self.inner.with_value(|inner| inner.line.as_ref().map(|line| line.send(text)));
         }
     }
 
@@ -305,10 +307,10 @@ impl Inner {
         }
     }
 
-    /// Closes the socket, if there is one.
-    fn retire_socket(&mut self) {
-        if let Some(socket) = self.socket.take() {
-            socket.retire();
+    /// Closes the line, if there is one.
+    fn retire_line(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.retire();
         }
     }
 }

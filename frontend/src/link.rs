@@ -169,8 +169,8 @@ impl Link {
             }
             // For guests with a link, who never get here.
             ServerMessage::Shared { .. } => Vec::new(),
-            ServerMessage::Error { error } if !self.welcomed => self.refused_hello(error),
-            ServerMessage::Error { error } => vec![Step::Notice(error)],
+            ServerMessage::Error { error, .. } if !self.welcomed => self.refused_hello(error),
+            ServerMessage::Error { error, .. } => vec![Step::Notice(error)],
         }
     }
 
@@ -330,7 +330,7 @@ mod tests {
     }
 
     fn error(code: &str) -> ServerMessage {
-        ServerMessage::Error { error: ErrorBody::new(code, "no") }
+        ServerMessage::Error { run: None, error: ErrorBody::new(code, "no") }
     }
 
     fn sent(steps: Vec<Step>) -> Vec<ClientMessage> {

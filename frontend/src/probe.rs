@@ -2,8 +2,8 @@
 
 use crate::attach::{Answer, Hello};
 use crate::attachment;
-use crate::socket::Socket;
 use leptos::prelude::{set_timeout, window};
+use programs::socket::Socket;
 use shared::wire::{ClientMessage, Credential, PROTOCOL, ServerMessage};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -65,11 +65,11 @@ pub fn hello(origin: &str, credential: Credential, on_answer: impl FnOnce(Hello)
     };
     let on_text = {
         let answered = answered.clone();
-        move |text: String| match serde_json::from_str::<ServerMessage>(&text) {
+        move |text: JsValue| match serde_json::from_str::<ServerMessage>(&text.as_string().unwrap_or_default()) {
             Ok(ServerMessage::Welcome { token, device, catalogue, .. }) => {
                 answered(Hello::Welcome { token, device, catalogue });
             }
-            Ok(ServerMessage::Error { error }) => answered(Hello::Refused(error)),
+            Ok(ServerMessage::Error { error, .. }) => answered(Hello::Refused(error)),
             // Whatever comes before either is not for us.
             Ok(_) | Err(_) => {}
         }

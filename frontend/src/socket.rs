@@ -1,9 +1,7 @@
 //! A WebSocket and what is to happen when it says something.
 
-use leptos::prelude::set_timeout;
-use std::time::Duration;
-use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, WebSocket};
 
 /// A socket and its callbacks.
@@ -15,18 +13,20 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket; nothing where the browser refuses to even try.
+    /// Opens a socket; nothing where the browser refuses to even try. `on_text` gets each text frame as the
+    /// browser's own string: whoever only passes it on need not take it over.
     pub fn open(
         url: &str,
         on_open: impl FnMut() + 'static,
-        mut on_text: impl FnMut(String) + 'static,
+        mut on_text: impl FnMut(JsValue) + 'static,
         on_close: impl FnMut() + 'static,
     ) -> Option<Self> {
         let socket = WebSocket::new(url).ok()?;
         let on_open = Closure::<dyn FnMut()>::new(on_open);
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(text) = event.data().as_string() {
-                on_text(text);
+            let data = event.data();
+            if data.is_string() {
+                on_text(data);
             }
         });
         let on_close = Closure::<dyn FnMut()>::new(on_close);
@@ -49,6 +49,6 @@ impl Socket {
         self.socket.set_onmessage(None);
         self.socket.set_onclose(None);
         self.socket.close().ok();
-        set_timeout(move || drop(self), Duration::ZERO);
+        wasm_bindgen_futures::spawn_local(async move { drop(self) });
     }
 }

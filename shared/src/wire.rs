@@ -217,6 +217,9 @@ pub enum ServerMessage {
     },
     /// Something about the last message was wrong. The connection stays open unless it was the hello.
     Error {
+        /// The run that it was about, where it was about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<String>,
         /// What.
         error: ErrorBody,
     },

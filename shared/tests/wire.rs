@@ -167,7 +167,7 @@ fn server_messages() -> Vec<BoxedStrategy<ServerMessage>> {
         (text(), any::<u32>(), any::<u64>())
             .prop_map(|(run, epoch, seq)| ServerMessage::CaughtUp { run, epoch, seq })
             .boxed(),
-        error().prop_map(|error| ServerMessage::Error { error }).boxed(),
+        (proptest::option::of(".{0,8}"), error()).prop_map(|(run, error)| ServerMessage::Error { run, error }).boxed(),
         text().prop_map(|run| ServerMessage::RunDeleted { run }).boxed(),
         any::<u64>().prop_map(|expires_unix_ms| ServerMessage::Shared { expires_unix_ms }).boxed(),
         log().prop_map(|events| ServerMessage::Batch { events }).boxed(),

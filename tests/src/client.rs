@@ -118,7 +118,7 @@ impl Client {
     /// The next error.
     pub async fn error(&mut self) -> Result<ErrorBody> {
         self.find(|message| match message {
-            ServerMessage::Error { error } => Some(error.clone()),
+            ServerMessage::Error { error, .. } => Some(error.clone()),
             _ => None,
         })
         .await

@@ -78,6 +78,18 @@ impl Worker {
         port.parse().with_context(|| format!("no port in {}", self.page("")))
     }
 
+    /// How many connections to it are open, as the system counts them (`/proc/net/tcp`: Linux only).
+    pub fn connections(&self) -> Result<usize> {
+        const ESTABLISHED: &str = "01";
+        let table = std::fs::read_to_string("/proc/net/tcp").context("no table of the system's connections")?;
+        let local = format!(":{:04X}", self.port()?);
+        let is_open = |line: &&str| {
+            let mut fields = line.split_whitespace().skip(1);
+            fields.next().is_some_and(|address| address.ends_with(&local)) && fields.nth(1) == Some(ESTABLISHED)
+        };
+        Ok(table.lines().filter(is_open).count())
+    }
+
     /// Ends it as Ctrl-C does, and checks that it ends well.
     pub fn stop(mut self) -> Result<()> {
         let interrupt = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;

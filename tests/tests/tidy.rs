@@ -124,6 +124,13 @@ const SOURCE_RULES: &[SourceRule] = &[
         good: ("frontend/src/bin/tokeniser/answers.rs", "use shared::tokens::PromptTokenizer;"),
     },
     SourceRule {
+        rule: "in the page, only socket.rs opens sockets: whoever needs the worker takes the line that there is",
+        applies: |path| path.starts_with("frontend/src/") && path != "frontend/src/socket.rs",
+        segments: &["WebSocket"],
+        bad: ("frontend/src/line.rs", "use web_sys::WebSocket;"),
+        good: ("frontend/src/socket.rs", "use web_sys::WebSocket;"),
+    },
+    SourceRule {
         rule: "shared has no clock and no IO: the same spec gives the same events everywhere",
         applies: |path| {
             path.starts_with("shared/src/") && !path.starts_with("shared/src/model") && path != "shared/src/tokens.rs"

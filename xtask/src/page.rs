@@ -19,9 +19,10 @@ const PROFILE: &str = "wasm-release";
 const THREAD_PROFILE: &str = "wasm-thread";
 
 /// What the page is made of, as arguments for cargo; `frontend/index.html` says the same.
-const PROGRAMS: [&[&str]; 3] = [
+const PROGRAMS: [&[&str]; 4] = [
     &["--package", "steerage-frontend", "--bin", "steerage-frontend", "--profile", PROFILE],
     &["--package", "steerage-frontend", "--bin", "tokeniser", "--no-default-features", "--profile", THREAD_PROFILE],
+    &["--package", "steerage-frontend", "--bin", "switchboard", "--no-default-features", "--profile", THREAD_PROFILE],
     &["--package", "steerage-verifier", "--bin", "verifier", "--features", "web", "--profile", THREAD_PROFILE],
 ];
 

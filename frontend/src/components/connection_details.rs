@@ -61,10 +61,16 @@ pub fn ConnectionDetails() -> impl IntoView {
             format!("event {} of attempt {} of run {run}…, {}", event.seq, event.epoch, ago(event.at_unix_ms))
         }
     };
+    let socket = move || match connection.sharing_pages.get() {
+        1 => "of this page alone".to_owned(),
+        pages => format!("one for {pages} pages of this browser"),
+    };
     view! {
         <dl class="facts" data-testid="connection-details">
             <dt>"Address"</dt>
             <dd data-testid="connection-address">{address}</dd>
+            <dt>"Socket"</dt>
+            <dd data-testid="connection-socket">{socket}</dd>
             <dt>"Round trip"</dt>
             <dd data-testid="connection-round-trip">{round_trip}</dd>
             <dt>"Protocol"</dt>

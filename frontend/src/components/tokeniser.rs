@@ -7,7 +7,7 @@ use crate::debounce::debounced;
 use crate::format;
 use crate::tokenizer::{Answered, Loaded, Tokenizers};
 use leptos::prelude::*;
-use messages::{Against, Answer, Question};
+use programs::messages::{Against, Answer, Question};
 use shared::catalogue::Catalogue;
 use shared::event::TokenPiece;
 use shared::nontriviality::{Span, Verdict};

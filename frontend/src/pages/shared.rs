@@ -4,14 +4,15 @@
 use super::recorded::Recorded;
 use crate::attachment;
 use crate::opened::{Opened, OpenedSession, open};
-use crate::socket::Socket;
 use crate::{backoff, fetch, share};
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_location, use_navigate};
+use programs::socket::Socket;
 use shared::wire::{ClientMessage, Credential, PROTOCOL, ServerMessage};
 use std::sync::Arc;
 use std::time::Duration;
+use wasm_bindgen::JsValue;
 
 #[derive(Clone, PartialEq)]
 enum Shown {
@@ -114,7 +115,7 @@ impl Guest {
     fn connect(self) {
         self.socket.try_update_value(retire);
         let (say, hear, closed) =
-            (move || self.say_hello(), move |text: String| self.hear(&text), move || self.closed());
+            (move || self.say_hello(), move |text: JsValue| self.hear(&text), move || self.closed());
         let socket = attachment::own_socket_address().and_then(|address| Socket::open(&address, say, hear, closed));
         match socket {
             Some(socket) => drop(self.socket.try_set_value(Some(socket))),
@@ -130,8 +131,8 @@ impl Guest {
         }
     }
 
-    fn hear(self, text: &str) {
-        match serde_json::from_str(text) {
+    fn hear(self, text: &JsValue) {
+        match serde_json::from_str(&text.as_string().unwrap_or_default()) {
             Ok(ServerMessage::Shared { expires_unix_ms }) => {
                 self.failed.try_set_value(0);
                 self.live.try_set(true);
@@ -140,7 +141,7 @@ impl Guest {
                     leptos::task::spawn_local(self.load());
                 }
             }
-            Ok(ServerMessage::Error { error }) => {
+            Ok(ServerMessage::Error { error, .. }) => {
                 self.socket.try_update_value(retire);
                 let is_nothing = error.code == "no_share";
                 self.elsewhere.opened.try_set(None);

@@ -1,6 +1,6 @@
 //! Which questions wait for which answers.
 
-use messages::{Answer, Asked, Question, Said};
+use programs::messages::{Answer, Asked, Question, Said};
 use shared::event::ErrorBody;
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::thread::Thread;
 use exchange::{Exchange, Heard};
 use latest::{Latest, Next};
 use leptos::prelude::*;
-use messages::{Answer, Question};
+use programs::messages::{Answer, Question};
 use shared::event::ErrorBody;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

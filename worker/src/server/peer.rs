@@ -71,7 +71,12 @@ impl Peer {
 
     /// Says that something was wrong.
     pub(super) async fn send_error(&mut self, error: ErrorBody) -> Result<(), Gone> {
-        self.send(&ServerMessage::Error { error }).await
+        self.send(&ServerMessage::Error { run: None, error }).await
+    }
+
+    /// Says that something was wrong about a run.
+    pub(super) async fn send_error_about(&mut self, run: &str, error: ErrorBody) -> Result<(), Gone> {
+        self.send(&ServerMessage::Error { run: Some(run.to_owned()), error }).await
     }
 
     /// Hands over a message, to go out with others; see [`Peer::flush`].

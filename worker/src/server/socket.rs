@@ -143,7 +143,7 @@ impl Client<'_> {
                 Ok(page) => page,
                 Err(error) => {
                     self.subscriptions.remove(run);
-                    return self.peer.send_error(not_readable(&error)).await.map(|()| false);
+                    return self.peer.send_error_about(run, not_readable(&error)).await.map(|()| false);
                 }
             };
             for text in texts {
@@ -177,14 +177,14 @@ impl Client<'_> {
             }
             Ok(ClientMessage::Command { id, command }) => self.command(id, command).await,
             Ok(ClientMessage::Subscribe { run, epoch, after_seq, batches }) => {
-                match self.subscribe(run, Cursor { epoch, seq: after_seq }, batches) {
+                match self.subscribe(&run, Cursor { epoch, seq: after_seq }, batches) {
                     Ok(()) => Ok(()),
-                    Err(error) => self.peer.send_error(error).await,
+                    Err(error) => self.peer.send_error_about(&run, error).await,
                 }
             }
             Ok(ClientMessage::Unsubscribe { run }) => match self.subscriptions.remove(&run) {
                 Some(_) => Ok(()),
-                None => self.peer.send_error(not_subscribed()).await,
+                None => self.peer.send_error_about(&run, not_subscribed()).await,
             },
             Err(Malformed { command_id: Some(id), error }) => {
                 self.peer.send(&ServerMessage::Reply { id, outcome: Outcome::Refused { errors: vec![error] } }).await
@@ -210,21 +210,21 @@ impl Client<'_> {
     }
 
     /// Subscribes to a run; a second subscription takes the place of the first.
-    fn subscribe(&mut self, run: String, known: Cursor, batches: bool) -> Result<(), ErrorBody> {
-        let head = head(self.state, &run).ok_or_else(unknown_run)?;
+    fn subscribe(&mut self, run: &str, known: Cursor, batches: bool) -> Result<(), ErrorBody> {
+        let head = head(self.state, run).ok_or_else(unknown_run)?;
         if known > head {
             let message = format!("The log ends at epoch {}, seq {}.", head.epoch, head.seq);
             return Err(ErrorBody::new("ahead_of_log", message)
                 .with_hint("Forget what you have of this run and subscribe from the beginning.")
                 .with_field("after_seq"));
         }
-        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS && !self.subscriptions.contains_key(&run) {
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS && !self.subscriptions.contains_key(run) {
             let message = format!("A client may subscribe to {MAX_SUBSCRIPTIONS} runs at a time.");
             return Err(ErrorBody::new("too_many_subscriptions", message).with_hint("Unsubscribe from some."));
         }
         // An earlier attempt is of no use to anyone who asks now.
         let cursor = if known.epoch == head.epoch { known } else { Cursor { epoch: head.epoch, seq: 0 } };
-        self.subscriptions.insert(run, Subscription { cursor, replay_until: Some(head), batches });
+        self.subscriptions.insert(run.to_owned(), Subscription { cursor, replay_until: Some(head), batches });
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What the tokeniser knows and answers; nothing here knows the browser.
 
-use messages::{Against, Answer, Banned, BannedConcept, Question};
+use programs::messages::{Against, Answer, Banned, BannedConcept, Question};
 use shared::event::{ErrorBody, TokenPiece};
 use shared::nontriviality::{Rule, Rules};
 use shared::suffixes::import;

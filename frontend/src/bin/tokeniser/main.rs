@@ -8,7 +8,7 @@ mod answers;
 mod fetch;
 
 use answers::Tokeniser;
-use messages::{Answer, Asked, Question, Said};
+use programs::messages::{Answer, Asked, Question, Said};
 use shared::event::ErrorBody;
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -6,7 +6,7 @@ use crate::debounce::debounced;
 use crate::format;
 use crate::tokenizer::{Loaded, Tokenizers};
 use leptos::prelude::*;
-use messages::{Against, Answer, Banned, BannedConcept, Question};
+use programs::messages::{Against, Answer, Banned, BannedConcept, Question};
 use shared::event::{ErrorBody, TokenPiece};
 use shared::nontriviality::Rule;
 

@@ -7,7 +7,7 @@ use crate::tokenizer::Tokenizers;
 use leptos::ev::DragEvent;
 use leptos::html::Input;
 use leptos::prelude::*;
-use messages::{Answer, Question};
+use programs::messages::{Answer, Question};
 use shared::suffixes::Imported;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
