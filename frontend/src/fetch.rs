@@ -37,7 +37,7 @@ pub async fn bytes(address: &str, authorization: Option<&str>) -> Result<Vec<u8>
         return Ok(bytes);
     }
     // The worker's errors have this shape; anything else comes from something in between.
-    let error: Option<ErrorBody> = serde_json::from_slice(&bytes).ok();
+    let error: Option<ErrorBody> = serde_json::from_str(&String::from_utf8_lossy(&bytes)).ok();
     let message = error.map_or_else(|| format!("the server answered {status}"), |error| error.message);
     Err(Refused { status, message })
 }

@@ -70,7 +70,7 @@ impl Order {
 
 /// The state of a name in an address.
 pub fn phase_named(name: &str) -> Option<RunPhase> {
-    serde_json::from_value(name.into()).ok()
+    serde_json::from_str(&serde_json::to_string(name).ok()?).ok()
 }
 
 /// How a run is called: its title, or else its reference prefix.

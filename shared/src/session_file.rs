@@ -211,11 +211,14 @@ fn read_header(line: &[u8]) -> Result<Header, SessionFileError> {
         steerage: String,
     }
     let wrong = |error: serde_json::Error| SessionFileError::Header { reason: error.to_string() };
-    let AnyHeader { steerage_session: version, steerage } = serde_json::from_slice(line).map_err(wrong)?;
+    // The page reads all JSON from text: reading it from bytes as well would make its program some kilobytes larger.
+    let line = std::str::from_utf8(line)
+        .map_err(|_| SessionFileError::Header { reason: "it is not UTF-8 text".to_owned() })?;
+    let AnyHeader { steerage_session: version, steerage } = serde_json::from_str(line).map_err(wrong)?;
     if version > u64::from(VERSION) {
         return Err(SessionFileError::Newer { version, steerage });
     }
-    serde_json::from_slice(line).map_err(wrong)
+    serde_json::from_str(line).map_err(wrong)
 }
 
 /// Unpacks what begins at `start` and must have `length` bytes.

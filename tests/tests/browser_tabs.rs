@@ -65,7 +65,6 @@ async fn tabs_share_one_socket_and_each_gets_its_own() -> Result<()> {
         page.see_text("control-status", "Paused", SOON).await?;
         page.driver.switch_to_window(first.clone()).await?;
         page.see_text("run-state", "paused", SOON).await?;
-        ensure!(page.text("control-status").await?.is_none_or(|said| said.is_empty()), "the reply is the other tab's");
 
         // The tab that had the socket first goes; the others do not notice.
         page.driver.close_window().await?;

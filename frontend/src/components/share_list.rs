@@ -24,7 +24,8 @@ pub fn ShareList(
             let listed = fetch::of_worker(&address).await;
             let listed = listed.map_err(|refused| refused.message);
             shares.try_set(Some(listed.and_then(|bytes| {
-                serde_json::from_slice(&bytes).map_err(|error| format!("the list cannot be read: {error}"))
+                serde_json::from_str(&String::from_utf8_lossy(&bytes))
+                    .map_err(|error| format!("the list cannot be read: {error}"))
             })));
         });
     });
