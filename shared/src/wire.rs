@@ -90,7 +90,8 @@ pub enum Command {
         /// The run.
         run: String,
     },
-    /// Starts an interrupted, failed or cancelled run again from the beginning, as its next epoch.
+    /// Starts an interrupted, failed or cancelled run again, as its next epoch. What was computed of an interrupted one
+    /// is not computed again.
     RestartRun {
         /// The run.
         run: String,

@@ -223,6 +223,7 @@ async fn a_run_whose_worker_died_says_where_it_stood() -> Result<()> {
         page.see_text("run-state", "interrupted", SOON).await?;
         let failure = page.see_text("failure", "at step", SOON).await?;
         ensure!(failure.contains("Scripted") && failure.contains("of 500"), "{failure}");
+        page.see_text("restart", "Resume from step", SOON).await?;
         page.click("restart").await?;
         page.until("it runs again", Duration::from_secs(30), "return textOf('run-state') === 'running'").await?;
         page.forgive_console().await

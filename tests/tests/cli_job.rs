@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use shared::event::Event;
 use shared::spec::StageSpec;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -24,6 +25,11 @@ struct Job {
 impl Job {
     /// Starts the smallest run that has these stages, and a verdict.
     fn start(searches: &[StageSpec]) -> Result<Job> {
+        Job::start_with(searches, None, Stdio::null())
+    }
+
+    /// The same with a file for the model's answers, and one for what it says to people.
+    fn start_with(searches: &[StageSpec], journal: Option<&Path>, log: Stdio) -> Result<Job> {
         let verdict = StageSpec::new("evaluate").with("samples", 0_i64).with("transfer", "none");
         let stages = [searches, &[verdict]].concat();
         let spec = serde_json::json!({
@@ -34,12 +40,8 @@ impl Job {
             "suffixes": { "train": 2, "validation": 1, "test": 2 },
             "stages": stages,
         });
-        let mut child = Command::new(program()?)
-            .arg("job")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut child =
+            Command::new(program()?).arg("job").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let stdout = child.stdout.take().context("no stdout")?;
         let (sender, events) = channel();
         std::thread::spawn(move || {
@@ -51,7 +53,7 @@ impl Job {
         });
         let stdin = child.stdin.take();
         let mut job = Job { child, stdin, events };
-        job.ask(&serde_json::json!({ "run": "r", "spec": spec }).to_string())?;
+        job.ask(&serde_json::json!({ "run": "r", "spec": spec, "journal": journal }).to_string())?;
         Ok(job)
     }
 
@@ -143,5 +145,46 @@ fn asked_for_a_verdict_before_there_is_a_prefix_a_run_finds_one_with_the_least_w
     job.ask("finish")?;
     let log = job.up_to(|event| matches!(event, Event::Finished { .. }))?;
     assert_eq!([1, 2, 3].map(|stage| steps(&log, stage)), [1, 1, 0]);
+    Ok(())
+}
+
+/// Every event of a job up to its last, but for what a clock says.
+fn whole_log(job: &Job) -> Result<Vec<Event>> {
+    let mut log = job.up_to(|event| matches!(event, Event::Finished { .. }))?;
+    if let Some(Event::Finished { result }) = log.last_mut() {
+        result.seconds = 0.0;
+    }
+    Ok(log)
+}
+
+#[test]
+fn a_job_that_was_killed_is_soon_where_it_was_and_ends_the_same() -> Result<()> {
+    let soft = StageSpec::new("soft_prompt").with("steps", 3_i64).with("kl_weight", 0.5);
+    let flips = StageSpec::new("hotflip").with("steps", 5_i64).with("candidates", 3_i64).with("patience", 5_i64);
+    let searches = [soft, StageSpec::new("projection"), flips, StageSpec::new("gcg").with("steps", 2_i64)];
+    let expected = whole_log(&Job::start(&searches)?)?;
+
+    let scratch = tempfile::tempdir()?;
+    let (journal, log) = (scratch.path().join("journal"), scratch.path().join("log"));
+    // Killed in each stage in turn, and in the verdict.
+    for stage in 1..=5 {
+        let job = Job::start_with(&searches, Some(&journal), Stdio::null())?;
+        job.up_to(|event| matches!(event, Event::Progress { stage: at, .. } if *at == stage))?;
+        drop(job);
+        ensure!(journal.metadata()?.len() > 1000, "nothing was kept in stage {stage}");
+    }
+    let job = Job::start_with(&searches, Some(&journal), Stdio::from(std::fs::File::create(&log)?))?;
+    assert_eq!(whole_log(&job)?, expected);
+    let said = std::fs::read_to_string(&log)?;
+    let answers = said.split("went on after ").nth(1).and_then(|rest| rest.split(' ').next());
+    let answers: usize = answers.with_context(|| format!("it asked all again: {said}"))?.parse()?;
+    ensure!(answers > 20, "only {answers} answers were kept");
+
+    // Damage costs what comes after it, and nothing else.
+    let mut bytes = std::fs::read(&journal)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&journal, &bytes[..bytes.len() - 7])?;
+    assert_eq!(whole_log(&Job::start_with(&searches, Some(&journal), Stdio::null())?)?, expected);
     Ok(())
 }

@@ -38,6 +38,8 @@ struct Asked {
     finish: bool,
     /// How long the run stood still so far.
     stood: Duration,
+    /// What an earlier attempt had worked on what was not done again.
+    ahead: Duration,
 }
 
 impl Default for Control {
@@ -113,9 +115,17 @@ impl Control {
         self.stand_still()
     }
 
-    /// How long the run has worked: the time since the control was made, without the standstills.
+    /// How long the run has worked: the time since the control was made, without the standstills, and with what an
+    /// earlier attempt had worked.
     pub fn worked(&self) -> Duration {
-        self.began.elapsed().saturating_sub(self.asked().stood)
+        let asked = self.asked();
+        (self.began.elapsed() + asked.ahead).saturating_sub(asked.stood)
+    }
+
+    /// Counts as worked what an earlier attempt had worked up to here.
+    pub fn catch_up(&self, worked: Duration) {
+        let missing = worked.saturating_sub(self.worked());
+        self.asked().ahead += missing;
     }
 
     fn stand_still(&self) -> Result<(), Cancelled> {

@@ -3,6 +3,7 @@
 use crate::contest::KnownScores;
 use crate::control::Control;
 use crate::device::Machine;
+use crate::journal::Journal;
 use crate::loaded::LoadedModel;
 use crate::models::ModelStore;
 use crate::objective::{Objective, SuffixTarget};
@@ -14,6 +15,7 @@ use shared::catalogue::{Catalogue, FieldError, Suffix};
 use shared::event::{ErrorBody, Event, StagePlan};
 use shared::model::Config;
 use shared::nontriviality::Rules;
+use shared::session_file::sha256_hex;
 use shared::spec::RunSpec;
 use shared::tokens::{PromptTokenizer, TokensError};
 use std::collections::BTreeSet;
@@ -37,6 +39,9 @@ pub struct Spent {
 /// `control` may ask for something at any time. A cancelled run ends within about a second with
 /// [`Event::Cancelled`], and the best prefix so far stands in the log. A paused one stands still within about as
 /// long; whoever made the control records that. One that is to finish leaves out what is left of its searches.
+///
+/// With a file for a [`Journal`], another attempt of the same run with the same file gives the same events, and is soon
+/// where this one ended.
 pub fn run(
     spec: &RunSpec,
     catalogue: &Catalogue,
@@ -44,17 +49,38 @@ pub fn run(
     machine: &Machine,
     sink: &mut dyn Sink,
     control: &Arc<Control>,
+    journal: Option<&Path>,
 ) {
     let loaded = catalogue.validate(spec).map_err(|errors| bad_spec(&errors[0])).and_then(|()| {
         // What no prefix can satisfy is refused before a weight is read.
         LoadedModel::load(&spec.model, models, machine, |tokenizer| rules(spec, tokenizer).map(|_| ()))
     });
     match loaded {
-        Ok(mut model) => {
+        Ok(model) => {
+            let journal = journal.and_then(|path| open_journal(path, &model, spec, machine, control));
+            let mut model = match journal {
+                Some(journal) => model.journaled(journal),
+                None => model,
+            };
             run_on(&mut model, spec, catalogue, machine, sink, control);
         }
         Err(error) => sink.push(Event::Failed { error }),
     }
+}
+
+/// The journal of a run; none where it cannot be opened, without which the run goes on all the same.
+fn open_journal(
+    path: &Path,
+    model: &LoadedModel,
+    spec: &RunSpec,
+    machine: &Machine,
+    control: &Arc<Control>,
+) -> Option<Journal> {
+    // All that answers depend on.
+    let key = serde_json::to_string(&(env!("CARGO_PKG_VERSION"), format!("{:?}", machine.device), &model.card, spec));
+    let key = sha256_hex(key.unwrap_or_default().as_bytes());
+    let journal = Journal::open(path, &key, Arc::clone(control));
+    journal.inspect_err(|error| eprintln!("no journal ({error}): interrupted, the run would begin anew")).ok()
 }
 
 /// The same with a model that is loaded; gives what the search spent.

@@ -10,6 +10,7 @@ pub mod control;
 pub mod device;
 pub mod forest;
 pub mod job;
+pub mod journal;
 pub mod loaded;
 pub mod memory;
 pub mod models;

@@ -1,8 +1,9 @@
 //! A model that is loaded once and searched many times: what `steerage sweep` keeps between its cells.
 
-use crate::backend::{self, Backend, Remembering};
+use crate::backend::{self, Backend, Journaling, Remembering};
 use crate::checkpoint::Checkpoint;
 use crate::device::Machine;
+use crate::journal::Journal;
 use crate::models::ModelStore;
 use shared::event::{ErrorBody, ModelCard};
 use shared::tokens::PromptTokenizer;
@@ -55,6 +56,12 @@ impl LoadedModel {
     /// suffixes decode them once.
     pub fn remembering(mut self) -> Self {
         self.backend = self.backend.map(|backend| Box::new(Remembering::new(backend)) as Box<dyn Backend>);
+        self
+    }
+
+    /// The same model for one run, which is given what an earlier attempt of it was answered.
+    pub fn journaled(mut self, journal: Journal) -> Self {
+        self.backend = self.backend.map(|backend| Box::new(Journaling::new(backend, journal)) as Box<dyn Backend>);
         self
     }
 

@@ -294,6 +294,10 @@ fn Actions(id: String, feed: RunFeed) -> impl IntoView {
     let disabled = move || waiting.get() || !connection.is_up();
     let may_cancel = move || !phase.get().is_over();
     let may_restart = move || matches!(phase.get(), RunPhase::Interrupted | RunPhase::Failed | RunPhase::Cancelled);
+    let resumes_from = feed.part(|state| {
+        let stage = state.current_stage.and_then(|stage| state.stages.get(stage));
+        (state.phase == RunPhase::Interrupted).then(|| stage.map_or(0, |stage| stage.step))
+    });
     let reasons = move || refused.get().into_iter().map(|error| view! { <p class="field-error">{error.message}</p> });
     view! {
         <div class="actions">
@@ -315,11 +319,18 @@ fn Actions(id: String, feed: RunFeed) -> impl IntoView {
                     type="button"
                     class="primary"
                     data-testid="restart"
-                    title="Starts the run again from the beginning"
+                    title=move || match resumes_from.get() {
+                        Some(_) => "Lets the run go on with what was computed before",
+                        None => "Starts the run again from the beginning",
+                    }
                     disabled=disabled
                     on:click=move |_| send(|run| Command::RestartRun { run })
                 >
-                    "Start again"
+                    {move || match resumes_from.get() {
+                        Some(0) => "Resume".to_owned(),
+                        Some(step) => format!("Resume from step {step}"),
+                        None => "Start again".to_owned(),
+                    }}
                 </button>
             </Show>
             <button type="button" data-testid="vary" title="Opens the form with this run's settings" on:click=vary>
@@ -378,8 +389,8 @@ fn place(state: &RunState) -> String {
 fn interruption(state: &RunState) -> ErrorBody {
     ErrorBody::new("interrupted", format!("The worker stopped while this run was going on, {}.", place(state)))
         .with_hint(
-            "“Start again” begins with the same settings from the first step. A run cannot go on in the middle, but \
-         with the same seed it takes the same path. What it had found until then stays below.",
+            "“Resume” lets it go on from there: what the model answered was kept, so that the log fills up to this step \
+             within seconds. What it had found until then stays below.",
         )
 }
 

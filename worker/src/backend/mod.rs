@@ -6,11 +6,13 @@
 mod candle;
 mod candle_goals;
 mod cpu;
+mod journaling;
 mod remembering;
 
 pub use candle::CandleBackend;
 pub use cpu::CpuBackend;
 pub use engine::{Distribution, Goals, Precision, TokenScore};
+pub use journaling::Journaling;
 pub use remembering::Remembering;
 
 use crate::planner::PassMemory;

@@ -1,6 +1,6 @@
 //! `steerage job`: one run in a process of its own, for the worker. Not for people.
 //!
-//! Stdin: a line `{"run": …, "spec": …}`, then what the run is asked: `pause`, `resume`, `finish` or `cancel`;
+//! Stdin: a line `{"run": …, "spec": …, "journal": …}`, where the last is a file or left out, then what the run is asked: `pause`, `resume`, `finish` or `cancel`;
 //! the end of stdin cancels too. Stdout: one event a line. Stderr: log text.
 
 use super::{CliError, print_line};
@@ -14,11 +14,14 @@ use serde::Deserialize;
 use shared::event::Event;
 use shared::spec::RunSpec;
 use std::io::{BufRead, stdin};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct Order {
     spec: RunSpec,
+    /// Where the model's answers are kept for another attempt.
+    journal: Option<PathBuf>,
 }
 
 struct Lines;
@@ -53,6 +56,6 @@ pub fn job(machine: &Machine) -> Result<(), CliError> {
         asked.cancel();
     });
     let models = ModelStore::from_env();
-    job::run(&order.spec, &catalogue(&models), &models, machine, &mut Lines, &control);
+    job::run(&order.spec, &catalogue(&models), &models, machine, &mut Lines, &control, order.journal.as_deref());
     Ok(())
 }

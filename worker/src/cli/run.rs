@@ -92,7 +92,7 @@ pub fn run(args: RunArgs, machine: &Machine) -> Result<(), CliError> {
     let control = cancel_on_interrupt()?;
     let mut terminal = Terminal::new(args.json, recorder);
     terminal.queued(&spec);
-    job::run(&spec, &catalogue, &models, machine, &mut terminal, &control);
+    job::run(&spec, &catalogue, &models, machine, &mut terminal, &control, None);
     let seconds = terminal.elapsed_secs();
     let (state, recorder) = terminal.into_parts();
     // What was found is worth more than its recording: it is printed first.

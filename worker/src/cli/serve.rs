@@ -100,19 +100,26 @@ fn no_model(name: &str) -> ErrorBody {
     ErrorBody::new("no_model", format!("the worker cannot read the model {name}")).with_hint(hint)
 }
 
-/// Ctrl-C, or a polite `kill`.
-async fn shutdown() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
+/// Ctrl-C, or a polite `kill`. Listened for from this call on, so that whoever reads the address may end the worker at
+/// once.
+#[cfg(unix)]
+fn shutdown() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
+            },
+            _ => drop(tokio::signal::ctrl_c().await),
         }
     }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+async fn shutdown() {
     let _ = tokio::signal::ctrl_c().await;
 }
 

@@ -186,5 +186,5 @@ fn job_command(options: &ServeOptions) -> Result<JobCommand, ServeError> {
     let mut env = vec![(OsString::from("STEERAGE_CACHE_DIR"), options.cache_dir.clone().into_os_string())];
     env.extend(options.job_env.iter().cloned());
     let private_folders = vec![options.cache_dir.clone(), options.data_dir.clone(), std::env::temp_dir()];
-    Ok(JobCommand { command, env, private_folders })
+    Ok(JobCommand { command, env, private_folders, journals: options.data_dir.join("journals") })
 }

@@ -6,6 +6,8 @@ use super::redact::Redactor;
 use crate::store::{NewEvent, Store, StoreError, Task, Wishes};
 use shared::event::{ErrorBody, Event};
 use shared::spec::RunSpec;
+use shared::wire::RunPhase;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -38,6 +40,7 @@ impl Executor {
 
     /// Works until the worker is to end; then the running job ends, and its run was interrupted.
     pub async fn run(mut self) {
+        self.sweep_journals();
         let mut ticks = self.store.ticks();
         while !*self.shutdown.borrow() {
             ticks.borrow_and_update();
@@ -59,7 +62,12 @@ impl Executor {
 
     async fn work(&mut self, task: Task) {
         tracing::info!(run = task.run, epoch = task.epoch, "run begins");
-        let Some(last) = self.attend(&task).await else {
+        let last = self.attend(&task).await;
+        if matches!(last, None | Some(Event::Cancelled {})) {
+            // It ended as it should: another attempt begins anew.
+            let _ = std::fs::remove_file(self.journal(&task.run));
+        }
+        let Some(last) = last else {
             tracing::info!(run = task.run, epoch = task.epoch, "run ended");
             return;
         };
@@ -73,13 +81,33 @@ impl Executor {
         }
     }
 
+    fn journal(&self, run: &str) -> PathBuf {
+        self.job.journals.join(run)
+    }
+
+    /// Makes the folder of journals, and removes those that no run will go on with.
+    fn sweep_journals(&self) {
+        let folder = &self.job.journals;
+        if let Err(error) = std::fs::create_dir_all(folder) {
+            tracing::warn!(%error, "there is no folder for journals: an interrupted run will begin anew");
+        }
+        let runs = self.store.board(|board| board.runs());
+        let is_wanted = |name: &str| runs.iter().any(|run| run.run == name && run.state != RunPhase::Finished);
+        for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if !file.file_name().to_str().is_some_and(is_wanted) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
+    }
+
     async fn append(&self, task: &Task, event: Event) -> Result<(), StoreError> {
         self.store.append(&task.run, task.epoch, vec![NewEvent::new(event)?]).await
     }
 
     /// Sees a job through. Returns the last event where the job did not write one itself.
     async fn attend(&mut self, task: &Task) -> Option<Event> {
-        let first_line = format!("{{\"run\":\"{}\",\"spec\":{}}}\n", task.run, task.spec_json);
+        let journal = serde_json::to_string(&self.journal(&task.run)).unwrap_or_else(|_| "null".to_owned());
+        let first_line = format!("{{\"run\":\"{}\",\"spec\":{},\"journal\":{journal}}}\n", task.run, task.spec_json);
         let mut process = match JobProcess::spawn(&self.job, &task.run, first_line) {
             Ok(process) => process,
             Err(error) => {

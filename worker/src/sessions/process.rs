@@ -31,6 +31,8 @@ pub struct JobCommand {
     /// Folders that a job's errors are likely to name. Clients see no folder of this machine; those
     /// with blanks in their names are found by this list.
     pub private_folders: Vec<PathBuf>,
+    /// Folder for what jobs keep for another attempt, a file a run.
+    pub journals: PathBuf,
 }
 
 /// A running job. Dropped, it is killed.

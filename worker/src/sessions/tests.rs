@@ -30,8 +30,10 @@ impl Bench {
         let (stop, stopped) = watch::channel(false);
         let command = command.iter().map(OsString::from).collect();
         let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let journals = scratch.path().join("journals");
         let executor = tokio::spawn(
-            Executor::new(store.clone(), JobCommand { command, env, private_folders: Vec::new() }, stopped).run(),
+            Executor::new(store.clone(), JobCommand { command, env, private_folders: Vec::new(), journals }, stopped)
+                .run(),
         );
         Bench { store, stop, executor, _scratch: scratch }
     }
