@@ -30,6 +30,20 @@ async fn socket_is(page: &Page, says: &str) -> Result<()> {
     page.click("connection-pill").await
 }
 
+/// Lets an interrupted run go on, and waits until it is further than it was.
+async fn resumes(page: &Page) -> Result<()> {
+    let label = page.see_text("restart", "Resume from step", SOON).await?;
+    let step: u64 = label.rsplit(' ').next().context("a step")?.parse()?;
+    let clicked = Instant::now();
+    page.click("restart").await?;
+    page.see_text("run-state", "running", SOON).await?;
+    let progress = "all('step').find((step) => step.dataset.stage === 'hotflip')?.querySelector('progress')";
+    let is_further = format!("const bar = {progress}; return bar && bar.value / bar.max * 500 > {step}");
+    page.until(&format!("it is beyond step {step}"), SMALL_RUN, &is_further).await?;
+    eprintln!("beyond step {step} again after {:?}", clicked.elapsed());
+    Ok(())
+}
+
 #[tokio::test]
 async fn tabs_share_one_socket_and_each_gets_its_own() -> Result<()> {
     let data = tempfile::tempdir()?;
@@ -80,6 +94,7 @@ async fn tabs_share_one_socket_and_each_gets_its_own() -> Result<()> {
         let worker = Worker::start_on(data.path(), port)?;
         page.see_text("connection-pill", "Live", SMALL_RUN).await?;
         page.see_text("run-state", "interrupted", SOON).await?;
+        resumes(&page).await?;
         page.driver.switch_to_window(third).await?;
         page.see_text("connection-pill", "Live", SMALL_RUN).await?;
         socket_is(&page, "one for 2 pages of this browser").await?;
