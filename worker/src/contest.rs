@@ -8,7 +8,7 @@
 //! one never come near the whole of another (tried: a forward of the first third cost more than it saved).
 //! For the same reason exact pruning drops much among unlike candidates and next to nothing late in a search.
 //!
-//! *Halving* (off by default) scores all on a few suffixes, half of them on a few more, and so on, and
+//! *Halving* (off by default) scores all on a few suffixes, a quarter of them on a few more, and so on, and
 //! the last few exactly on all (successive halving; Jamieson and Talwalkar 2016): what a search spends on a
 //! candidate then hardly depends on how many suffixes it generalises over.
 //!
@@ -46,7 +46,7 @@ impl Outcome {
 pub enum Screening {
     /// Those that probably will not win.
     Racing(Racing),
-    /// Every other one, round by round.
+    /// Three of four, round by round.
     Halving(Halving),
 }
 
@@ -73,9 +73,8 @@ pub struct Halving {
 }
 
 impl Halving {
-    /// Of so many candidates one goes on. Few suffixes say little about differences between candidates that are alike: with
-    /// 4, most of those that would win were dropped in the first round.
-    const ONE_IN: usize = 2;
+    /// Of so many candidates one goes on.
+    const ONE_IN: usize = 4;
     /// Candidates that are scored exactly at least.
     const FINALISTS: usize = 4;
 }

@@ -55,7 +55,7 @@ impl Stage for Walk {
         search.progress(1);
         // 2. Whole prefixes of these. Where none breaks no rule, the nearest allowed tokens must do.
         let crossed = crossed(search, &options, params)?;
-        let walked = match contest(search, 2, &crossed, f64::INFINITY, params)?.into_iter().next() {
+        let walked = match contest(search, 2, &crossed, f64::INFINITY, params)? {
             Some(best) => best,
             None => start(search, "reference", "walk")?,
         };
@@ -161,7 +161,7 @@ fn said_twice(search: &mut Search<'_>, once: Best, crossed: &[Vec<u32>], params:
         }
     }
     let incumbent = pooled(search, &once);
-    let Some(twice) = contest(search, 3, &feasible, incumbent, params)?.into_iter().next() else { return Ok(once) };
+    let Some(twice) = contest(search, 3, &feasible, incumbent, params)? else { return Ok(once) };
     search.replace_best(3, twice.clone());
     search.objective_event(3, twice.ce_train, twice.ce_validation);
     Ok(twice)
@@ -175,8 +175,6 @@ fn edit(
     params: &Params,
 ) -> Result<(Best, usize), StageError> {
     let (mut taken, mut without_better) = (0, 0);
-    // What also helped when the last edit was taken, on top of that one.
-    let mut merged: Vec<Vec<u32>> = Vec::new();
     for step in 4..4 + params.usize("rounds") {
         if search.spent() {
             break;
@@ -184,7 +182,7 @@ fn edit(
         let mut edits = edits(search, &current.ids, options, params)?;
         edits.shuffle(&mut search.rng);
         let mut feasible = Vec::new();
-        for ids in std::mem::take(&mut merged).into_iter().chain(edits) {
+        for ids in edits {
             if feasible.len() == params.usize("edits") {
                 break;
             }
@@ -196,12 +194,9 @@ fn edit(
             break;
         }
         let incumbent = pooled(search, &current);
-        let better = contest(search, step, &feasible, incumbent, params)?;
-        if let Some((first, others)) = better.split_first() {
-            merged = others.iter().filter_map(|other| both(&current.ids, &first.ids, &other.ids)).collect();
-            merged.retain(|ids| ids.len() <= search.spec.prefix_tokens);
-            search.replace_best(step, first.clone());
-            (current, taken, without_better) = (first.clone(), taken + 1, 0);
+        if let Some(better) = contest(search, step, &feasible, incumbent, params)? {
+            search.replace_best(step, better.clone());
+            (current, taken, without_better) = (better, taken + 1, 0);
         } else {
             without_better += 1;
         }
@@ -247,35 +242,6 @@ fn edits(
     Ok(edits)
 }
 
-/// Both of two edits of the same prefix, where they do not touch the same tokens.
-fn both(before: &[u32], one: &[u32], other: &[u32]) -> Option<Vec<u32>> {
-    let mut edits = [Edit::between(before, one), Edit::between(before, other)];
-    edits.sort_by_key(|edit| (edit.replaced.start, edit.replaced.end));
-    let [first, second] = edits;
-    let apart = first.replaced.end <= second.replaced.start && first.replaced != second.replaced;
-    apart.then(|| {
-        let between = &before[first.replaced.end..second.replaced.start];
-        [&before[..first.replaced.start], first.by, between, second.by, &before[second.replaced.end..]].concat()
-    })
-}
-
-/// What an edit puts in place of what.
-struct Edit<'a> {
-    /// Places in the prefix before it.
-    replaced: std::ops::Range<usize>,
-    by: &'a [u32],
-}
-
-impl<'a> Edit<'a> {
-    /// The shortest edit that leads from one prefix to another.
-    fn between(before: &[u32], after: &'a [u32]) -> Self {
-        let same = |(a, b): &(&u32, &u32)| a == b;
-        let start = before.iter().zip(after).take_while(same).count();
-        let end = before[start..].iter().rev().zip(after[start..].iter().rev()).take_while(same).count();
-        Edit { replaced: start..before.len() - end, by: &after[start..after.len() - end] }
-    }
-}
-
 /// The options of the position that carries most of the meaning: where even the least harmful does most harm.
 fn carriers(options: &[Vec<Choice>]) -> &[Choice] {
     let least = |here: &[Choice]| here.first().map_or(f64::NEG_INFINITY, |choice| choice.harm);
@@ -283,17 +249,17 @@ fn carriers(options: &[Vec<Choice>]) -> &[Choice] {
     most.map_or(&[], Vec::as_slice)
 }
 
-/// The best among candidates, the winner first: few by few suffixes less of them, the last ones on all of train and
-/// validation, which count the same. Only those below `incumbent`.
+/// The winner among candidates: few by few suffixes less of them, the last ones on all of train and
+/// validation, which count the same. Nothing where none is below `incumbent`.
 fn contest(
     search: &mut Search<'_>,
     step: usize,
     candidates: &[Vec<u32>],
     incumbent: f64,
     params: &Params,
-) -> Result<Vec<Best>, StageError> {
+) -> Result<Option<Best>, StageError> {
     if candidates.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let suffixes = params.usize("screening_suffixes");
     let screening = Screening::Halving(Halving { suffixes, offset: step * suffixes });
@@ -307,15 +273,16 @@ fn contest(
         })
         .collect();
     finalists.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let mut better: Vec<(f64, Best)> = Vec::new();
+    let mut winner: Option<(Best, f64)> = None;
     for (ids, ce_train) in finalists.into_iter().take(params.usize("finalists")) {
         let ce_validation = search.validate(&PrefixInput::Ids(ids.clone()))?;
         let candidate = Best { ids: ids.clone(), ce_train, ce_validation };
-        better.push((pooled(search, &candidate), candidate));
+        let ce = pooled(search, &candidate);
+        if ce < winner.as_ref().map_or(incumbent, |(_, ce)| *ce) {
+            winner = Some((candidate, ce));
+        }
     }
-    better.retain(|(ce, _)| *ce < incumbent);
-    better.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Ok(better.into_iter().map(|(_, best)| best).collect())
+    Ok(winner.map(|(best, _)| best))
 }
 
 /// What a walk goes by: the mean over train and validation together, in nats a token. It takes few steps, so that
@@ -327,24 +294,5 @@ fn pooled(search: &Search<'_>, best: &Best) -> f64 {
     match best.ce_validation {
         Some(ce_validation) => (train * best.ce_train + validation * ce_validation) / (train + validation),
         None => best.ce_train,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_edits_apart_are_both_made() {
-        let before = [1, 2, 3, 4];
-        let (swap, insert, delete, end) =
-            (&[1, 9, 3, 4][..], &[1, 2, 3, 8, 4][..], &[1, 2, 4][..], &[1, 2, 3, 4, 7][..]);
-        assert_eq!(both(&before, swap, insert), Some(vec![1, 9, 3, 8, 4]));
-        assert_eq!(both(&before, insert, swap), both(&before, swap, insert));
-        assert_eq!(both(&before, delete, end), Some(vec![1, 2, 4, 7]));
-        assert_eq!(both(&before, swap, &[1, 6, 3, 4]), None, "the same token");
-        assert_eq!(both(&before, insert, &[1, 2, 3, 5, 4]), None, "the same gap");
-        assert_eq!(both(&before, insert, &[1, 2, 3, 6]), Some(vec![1, 2, 3, 8, 6]));
-        assert_eq!(both(&before, swap, delete), Some(vec![1, 9, 4]));
     }
 }
