@@ -3,12 +3,11 @@
 //! A search that starts elsewhere has to find the reference's behaviour; this one starts there and has to
 //! lose as little of it as possible. Replacements are the tokens nearest to the one that must go, which mean
 //! something like it; the gradient's are hardly ever better, because first-order changes say little about
-//! tokens that lie far apart. Four parts, each of which spends little on a candidate until it is promising:
+//! tokens that lie far apart. Three parts, each of which spends little on a candidate until it is promising:
 //!
 //! 1. each replacement alone, everything else as in the reference: what harm does it do?
 //! 2. whole prefixes, those with the least harm in sum: a contest of all that break no rule;
-//! 3. the best of these once more in other words: before or after it, another of them, where the length allows;
-//! 4. rounds of edits of the best: tokens replaced, inserted and deleted.
+//! 3. rounds of edits of the best: tokens replaced, inserted and deleted.
 
 use super::moves::{Replacement, start};
 use super::params::integer;
@@ -44,7 +43,7 @@ impl Stage for Walk {
     }
 
     fn total_steps(&self, params: &Params) -> usize {
-        3 + params.usize("rounds")
+        2 + params.usize("rounds")
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
@@ -62,11 +61,8 @@ impl Stage for Walk {
         search.objective_event(2, walked.ce_train, walked.ce_validation);
         search.offer(2, walked.clone());
         search.progress(2);
-        // 3. Twice.
+        // 3. On from there.
         let ce_walked = walked.ce_train;
-        let walked = said_twice(search, walked, &crossed, params)?;
-        search.progress(3);
-        // 4. On from there.
         let (edited, taken) = edit(search, walked, &options, params)?;
         Ok(format!("cross-entropy {ce_walked:.3} out of the reference, {:.3} after {taken} edits", edited.ce_train))
     }
@@ -144,29 +140,6 @@ fn crossed(search: &Search<'_>, options: &[Vec<Choice>], params: &Params) -> Res
     Ok(feasible)
 }
 
-/// The prefix together with another of those crossed, where that is better: what one of them fails to say, the other
-/// may.
-fn said_twice(search: &mut Search<'_>, once: Best, crossed: &[Vec<u32>], params: &Params) -> Result<Best, StageError> {
-    if search.spent() {
-        return Ok(once);
-    }
-    let both = crossed.iter().flat_map(|other| [[&once.ids[..], other].concat(), [other, &once.ids[..]].concat()]);
-    let mut feasible = Vec::new();
-    for ids in both.filter(|ids| ids.len() <= search.spec.prefix_tokens) {
-        if feasible.len() == params.usize("crossed") {
-            break;
-        }
-        if !search.tried.contains(&ids) && search.objection(&ids)?.is_none() {
-            feasible.push(ids);
-        }
-    }
-    let incumbent = pooled(search, &once);
-    let Some(twice) = contest(search, 3, &feasible, incumbent, params)? else { return Ok(once) };
-    search.replace_best(3, twice.clone());
-    search.objective_event(3, twice.ce_train, twice.ce_validation);
-    Ok(twice)
-}
-
 /// Edits the prefix until the rounds, the budget or the ideas are spent; says how many edits it took.
 fn edit(
     search: &mut Search<'_>,
@@ -175,7 +148,7 @@ fn edit(
     params: &Params,
 ) -> Result<(Best, usize), StageError> {
     let (mut taken, mut without_better) = (0, 0);
-    for step in 4..4 + params.usize("rounds") {
+    for step in 3..3 + params.usize("rounds") {
         if search.spent() {
             break;
         }
@@ -210,7 +183,7 @@ fn edit(
     Ok((current, taken))
 }
 
-/// Every edit that is worth a try: near tokens in place of each, what else could stand for the same word of the
+/// Every edit that is worth a try: near tokens in place of each, the options of each position of the
 /// reference, what carries the meaning once more at any place, and each token left out.
 fn edits(
     search: &Search<'_>,
@@ -222,8 +195,7 @@ fn edits(
     let mut edits = Vec::new();
     for (position, &id) in ids.iter().enumerate() {
         let near = nearest_tokens(search, id, few)?.into_iter();
-        let same_word = options.iter().find(|here| here.iter().any(|choice| choice.id == id));
-        let before = same_word.into_iter().flatten().take(few).map(|choice| choice.id);
+        let before = options.get(position).into_iter().flatten().take(few).map(|choice| choice.id);
         for id in near.chain(before) {
             edits.push(Replacement { position, id, predicted: 0.0 }.applied(ids));
         }
