@@ -72,11 +72,6 @@ impl Journal {
         Ok(Journal { state, control, replayed: 0 })
     }
 
-    /// Answers that were not asked of the model again.
-    pub fn replayed(&self) -> usize {
-        self.replayed
-    }
-
     /// The answer that an earlier attempt got to this request, if that comes next. The time that it had worked by then
     /// counts as worked.
     pub fn replay<A: Answer>(&mut self, request: u64) -> Option<A> {
@@ -186,7 +181,7 @@ mod tests {
                 None => journal.record(request.into(), &Number(request)),
             }
         }
-        journal.replayed()
+        journal.replayed
     }
 
     #[test]

@@ -390,7 +390,8 @@ fn interruption(state: &RunState) -> ErrorBody {
     ErrorBody::new("interrupted", format!("The worker stopped while this run was going on, {}.", place(state)))
         .with_hint(
             "“Resume” lets it go on from there: what the model answered was kept, so that the log fills up to this step \
-             within seconds. What it had found until then stays below.",
+             within seconds; where this worker does not have it, as of a run that came in a file, the run begins anew. \
+             What it had found until then stays below.",
         )
 }
 
