@@ -32,6 +32,15 @@ fn seqs(events: &[Stamped]) -> Vec<u64> {
     events.iter().map(|stamped| stamped.seq).collect()
 }
 
+/// The run that the next error names, and its code.
+async fn refusal(client: &mut Client) -> Result<(Option<String>, String)> {
+    let pick = |message: &ServerMessage| match message {
+        ServerMessage::Error { run, error } => Some((run.clone(), error.code.clone())),
+        _ => None,
+    };
+    client.find(pick).await
+}
+
 #[tokio::test]
 async fn a_replay_begins_exactly_after_the_given_place() -> Result<()> {
     let scratch = tempfile::tempdir()?;
@@ -49,10 +58,10 @@ async fn a_replay_begins_exactly_after_the_given_place() -> Result<()> {
     }
     for (epoch, after) in [(1, total + 1), (2, 0)] {
         client.subscribe(&run, epoch, after).await?;
-        assert_eq!(client.error().await?.code, "ahead_of_log");
+        assert_eq!(refusal(&mut client).await?, (Some(run.clone()), "ahead_of_log".to_owned()));
     }
     client.subscribe("no such run", 0, 0).await?;
-    assert_eq!(client.error().await?.code, "unknown_run");
+    assert_eq!(refusal(&mut client).await?, (Some("no such run".to_owned()), "unknown_run".to_owned()));
     Ok(())
 }
 
