@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use steerage_tests::command::steerage;
 use steerage_tests::program::program;
@@ -36,15 +36,15 @@ fn cells(out: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn start(spec: &str, out: &Path) -> Result<Child> {
+    let mut command = Command::new(program()?);
+    command.args(["sweep", spec, "--out"]).arg(out).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().context("steerage does not start")
+}
+
 /// Starts the sweep, presses Ctrl-C once the first cell is there, and gives what it said.
 fn interrupt_after_one_cell(spec: &str, out: &Path) -> Result<(Option<i32>, String)> {
-    let child = Command::new(program()?)
-        .args(["sweep", spec, "--out"])
-        .arg(out)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("steerage does not start")?;
+    let child = start(spec, out)?;
     let start = Instant::now();
     while cells(out)?.is_empty() {
         ensure!(start.elapsed() < PATIENCE, "no cell is done after {} s", PATIENCE.as_secs());
@@ -104,6 +104,30 @@ fn a_sweep_goes_on_where_it_was_stopped() -> Result<()> {
     assert_eq!(other.code, 2, "{}", other.stderr);
     assert!(other.stderr.contains("another spec") && other.stderr.contains("--out"), "{}", other.stderr);
     archive(&out)
+}
+
+#[test]
+fn processes_that_share_a_folder_share_the_cells() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (spec, out) = (folder.path().join("shared.toml"), folder.path().join("shared"));
+    fs::write(&spec, SWEEP.replace("[7]", "[7, 8]"))?;
+    let processes = (0..2).map(|_| start(&spec.display().to_string(), &out)).collect::<Result<Vec<_>>>()?;
+    let mut said = Vec::new();
+    for process in processes {
+        let output = process.wait_with_output()?;
+        let text = String::from_utf8(output.stderr)?;
+        assert!(output.status.success(), "{text}");
+        said.push(text);
+    }
+    let ran = |text: &String| text.lines().filter(|line| line.starts_with('[')).count();
+    let counts: Vec<usize> = said.iter().map(ran).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 6, "each cell is run once: {said:?}");
+    assert!(counts.iter().all(|&count| count > 0), "both have something to do: {said:?}");
+    assert_eq!(cells(&out)?.len(), 6);
+    // Whoever ended first has waited for the other.
+    let report: Value = serde_json::from_str(&fs::read_to_string(out.join("report.json"))?)?;
+    assert_eq!(report["cells"].as_array().map(Vec::len), Some(6));
+    Ok(())
 }
 
 fn toml_of(spec: &Value) -> Result<String> {

@@ -1,4 +1,5 @@
-//! Runs the cells of a sweep that are not done yet, one after the other.
+//! Runs the cells of a sweep that are not done yet, one after the other. Several processes may share a folder:
+//! each claims a cell before it runs it.
 
 use super::log::{CellLog, Footer, LogWriter};
 use super::outcome::Outcome;
@@ -11,10 +12,11 @@ use crate::models::ModelStore;
 use crate::stages::Sink;
 use shared::catalogue::Catalogue;
 use shared::event::{ErrorBody, Event};
-use std::fs;
+use std::collections::VecDeque;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Why a sweep ended early.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,12 @@ pub trait Watch {
     /// It is done and stored.
     fn ends(&mut self, cell: &Cell, footer: Footer);
 }
+
+/// Where processes that share a sweep lock the cells that they run.
+const CLAIMS: &str = "claims";
+
+/// How often a process that has nothing else to do looks whether the others are done.
+const BETWEEN_CLAIMS: Duration = Duration::from_millis(500);
 
 /// A folder with the cells of a sweep.
 pub struct SweepFolder<'a> {
@@ -116,21 +124,41 @@ impl SweepFolder<'_> {
         watch: &mut dyn Watch,
         control: &Arc<Control>,
     ) -> Result<(), SweepError> {
-        let folder = self.path.join("cells");
-        fs::create_dir_all(&folder).map_err(|error| SweepError::Io { path: folder, error })?;
-        let mut missing = Vec::new();
+        for folder in ["cells", CLAIMS] {
+            let folder = self.path.join(folder);
+            fs::create_dir_all(&folder).map_err(|error| SweepError::Io { path: folder, error })?;
+        }
+        let mut missing = VecDeque::new();
         for cell in &self.plan.cells {
             let failed = |log: &CellLog| matches!(log.events.last(), Some(Event::Failed { .. }));
+            let stamp = self.stamp(cell);
             if self.read(cell, watch)?.is_none_or(|log| self.retry_failed && failed(&log)) {
-                missing.push(cell);
+                missing.push_back((cell, stamp));
             }
         }
         let total = self.plan.cells.len();
-        let first = total - missing.len();
+        let mut done = total - missing.len();
         let mut loaded: Option<LoadedModel> = None;
-        for (done, cell) in (first..).zip(missing) {
+        let mut held_by_others = 0;
+        while let Some((cell, stamp)) = missing.pop_front() {
             if control.is_cancelled() {
                 return Err(SweepError::Stopped { done, total });
+            }
+            let Some(claim) = self.claim(cell)? else {
+                // Later: it may be done then, or its process dead.
+                missing.push_back((cell, stamp));
+                held_by_others += 1;
+                if held_by_others >= missing.len() {
+                    std::thread::sleep(BETWEEN_CLAIMS);
+                    held_by_others = 0;
+                }
+                continue;
+            };
+            held_by_others = 0;
+            // Whoever had the claim before may be done with it.
+            if self.stamp(cell) != stamp {
+                done += 1;
+                continue;
             }
             let is_ready = loaded.as_ref().is_some_and(|model| model.card.name == cell.key.model && model.is_there());
             let model = match loaded.take() {
@@ -148,8 +176,29 @@ impl SweepFolder<'_> {
                 Some(footer) => watch.ends(cell, footer),
                 None => return Err(SweepError::Stopped { done, total }),
             }
+            done += 1;
+            drop(claim);
         }
         Ok(())
+    }
+
+    /// When a cell's file was written; nothing where there is none.
+    fn stamp(&self, cell: &Cell) -> Option<SystemTime> {
+        fs::metadata(self.file(cell)).ok()?.modified().ok()
+    }
+
+    /// The right to run a cell, for as long as the file is open; nothing where another process has it. The system
+    /// takes it back from a process that dies. The files stay: one that is removed while another process is about to
+    /// lock it would give both the right.
+    fn claim(&self, cell: &Cell) -> Result<Option<File>, SweepError> {
+        let path = self.path.join(CLAIMS).join(&cell.slug);
+        let io_error = |error| SweepError::Io { path: path.clone(), error };
+        let file = File::create(&path).map_err(io_error)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io_error(error)),
+        }
     }
 
     /// Runs one cell into its file; nothing where it was stopped.
