@@ -38,19 +38,16 @@ fn presets() -> Vec<Preset> {
             "Best, quick",
             "A walk from the reference out of what is forbidden, on short completions: about 2 minutes on 2 cores.",
             Size { train: 24, validation: 12, test: 16, ..QUICK },
-            vec![StageSpec::new("walk").with("crossed", 16i64).with("rounds", 2i64).with("edits", 24i64)],
+            vec![StageSpec::new("walk").with("crossed", 16i64).with("rounds", 2i64).with("edits", 64i64)],
         ),
         best(
             "best",
             "Best",
-            "A walk from the reference out of what is forbidden, then GCG with all its edits; on the suffixes that the reference steers.",
+            "A walk from the reference out of what is forbidden, and on by edits; on the suffixes that the reference steers.",
             // Suffixes before steps and before length: with 13 to go by, prefixes that closed 0.88 of the gap on
             // train closed 0.76 on test; with 44, 0.87 and 0.85 (docs/results).
             Size { train: 48, validation: 20, test: 36, max_completion_tokens: 24, samples: 1 },
-            vec![
-                StageSpec::new("walk"),
-                gcg(20, 40).with("init", "previous").with("proposals", "mixed").with("scoring", "halving"),
-            ],
+            vec![StageSpec::new("walk")],
         ),
         hybrid(
             "hybrid-quick",

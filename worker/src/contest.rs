@@ -8,9 +8,11 @@
 //! one never come near the whole of another (tried: a forward of the first third cost more than it saved).
 //! For the same reason exact pruning drops much among unlike candidates and next to nothing late in a search.
 //!
-//! *Halving* (off by default) scores all on a few suffixes, a quarter of them on a few more, and so on, and
-//! the last few exactly on all (successive halving; Jamieson and Talwalkar 2016): what a search spends on a
-//! candidate then hardly depends on how many suffixes it generalises over.
+//! *Halving* (off by default) scores all on a few suffixes, a quarter of them on twice as many more, and so on,
+//! and the last few exactly on all (successive halving; Jamieson and Talwalkar 2016): what a search spends on a
+//! candidate then hardly depends on how many suffixes it generalises over. Suffixes that the reference steers
+//! strongly come first, because they tell candidates apart: over 28 prefixes one edit apart, scores on 4 of the
+//! more steerable half of 55 suffixes correlate with scores on all by 0.92, on any 4 by 0.85 (on 2: 0.86, 0.75).
 //!
 //! *Racing* (off by default) also drops candidates that probably will not win, by evidence instead of by
 //! quota: after at least
@@ -67,8 +69,8 @@ impl Racing {
 pub struct Halving {
     /// Suffixes of a round.
     pub suffixes: usize,
-    /// Place among the contest's suffixes at which the first round begins. Another one each time keeps a
-    /// search from fitting the suffixes that always come first.
+    /// Place among the more steerable half of the contest's suffixes at which the first round begins. Another
+    /// one each time keeps a search from fitting the suffixes that always come first.
     pub offset: usize,
 }
 
@@ -93,6 +95,8 @@ pub struct Contest<'a> {
     pub keep: usize,
     /// How hard each of `suffixes` was lately, by any measure; the order they are taken in.
     pub hardness: &'a [f64],
+    /// How much the reference steers each of `suffixes`, by any measure; nothing where that is not known.
+    pub steerability: &'a [f64],
     /// What comes before the exact scores, if anything.
     pub screening: Option<Screening>,
 }
@@ -184,6 +188,18 @@ impl Contest<'_> {
         let mut order: Vec<usize> = (0..self.suffixes.len()).collect();
         let hardness = |at: usize| self.hardness.get(at).copied().unwrap_or(0.0);
         order.sort_by(|&a, &b| hardness(b).total_cmp(&hardness(a)).then(a.cmp(&b)));
+        order
+    }
+
+    /// Places in `suffixes`, the more steerable half first, from `offset` on and around; then the others.
+    fn telling_order(&self, offset: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.suffixes.len()).collect();
+        let steerability = |at: usize| self.steerability.get(at).copied().unwrap_or(0.0);
+        order.sort_by(|&a, &b| steerability(b).total_cmp(&steerability(a)).then(a.cmp(&b)));
+        let half = order.len().div_ceil(2);
+        if half > 0 {
+            order[..half].rotate_left(offset % half);
+        }
         order
     }
 
@@ -292,21 +308,22 @@ impl Contest<'_> {
     ) -> Result<Vec<&'c [u32]>, ObjectiveError> {
         let mut runners: Vec<Runner<'_>> =
             candidates.iter().map(|&ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
-        let count = self.suffixes.len();
-        let order: Vec<usize> = (0..count).map(|at| (halving.offset + at) % count).collect();
+        let order = self.telling_order(halving.offset);
         let finalists = self.keep.max(Halving::FINALISTS);
-        let mut seen = 0;
         // Beyond half of the suffixes, exact scores cost little more than another round.
-        while seen + halving.suffixes <= count / 2 {
+        let most = order.len() / 2;
+        let (mut seen, mut more) = (0, halving.suffixes.min(most));
+        while more > 0 {
             let mut going: Vec<&mut Runner<'_>> = runners.iter_mut().filter(|runner| !runner.dropped).collect();
             if going.len() <= finalists {
                 break;
             }
-            self.advance(objective, &order, &mut going, seen..seen + halving.suffixes, Precision::Bf16)?;
-            seen += halving.suffixes;
+            self.advance(objective, &order, &mut going, seen..seen + more, Precision::Bf16)?;
             going.sort_by(|a, b| a.sum().total_cmp(&b.sum()).then(a.ids.cmp(b.ids)));
             let through = going.len().div_ceil(Halving::ONE_IN).max(finalists);
             going.iter_mut().skip(through).for_each(|runner| runner.dropped = true);
+            seen += more;
+            more = (2 * more).min(most - seen);
         }
         Ok(survivors(runners, dropped))
     }
@@ -361,6 +378,23 @@ mod tests {
         assert!(rounds(0).is_empty());
         assert_eq!(rounds(1), vec![0..1]);
         assert_eq!(rounds(6), vec![0..1, 1..2, 2..4, 4..6]);
+    }
+
+    #[test]
+    fn a_screening_begins_within_the_more_steerable_half() {
+        let contest = |steerability: &'static [f64]| Contest {
+            suffixes: &[4, 5, 6, 7, 8],
+            incumbent: f64::INFINITY,
+            keep: 1,
+            hardness: &[],
+            steerability,
+            screening: None,
+        };
+        let known = contest(&[0.1, 3.0, 2.0, -0.2, 0.5]);
+        assert_eq!(known.telling_order(0), vec![1, 2, 4, 0, 3]);
+        assert_eq!(known.telling_order(1), vec![2, 4, 1, 0, 3]);
+        assert_eq!(known.telling_order(5), vec![4, 1, 2, 0, 3]);
+        assert_eq!(contest(&[]).telling_order(1), vec![1, 2, 0, 3, 4], "none is known to tell more");
     }
 
     #[test]

@@ -70,7 +70,14 @@ fn pruning_finds_what_brute_force_finds_with_less_work() {
         // An incumbent that few beat, one that all beat, none at all, one that nobody comes near.
         let incumbent = [lowest + 0.01, lowest + 5.0, f64::INFINITY, lowest * 0.5][trial % 4];
         let hardness: Vec<f64> = (0..7).map(|_| rng.random_range(0.0..1.0)).collect();
-        let contest = Contest { suffixes: &suffixes, incumbent, keep: 1, hardness: &hardness, screening: None };
+        let contest = Contest {
+            suffixes: &suffixes,
+            incumbent,
+            keep: 1,
+            hardness: &hardness,
+            steerability: &[],
+            screening: None,
+        };
         let before = objective.evaluations();
         let mut known = KnownScores::default();
         let standings = contest.run(&objective, &candidates, &mut known).unwrap();
@@ -118,7 +125,14 @@ fn as_many_of_the_best_as_are_kept_have_exact_scores() {
         let suffixes: Vec<usize> = (0..5).collect();
         let candidates = candidates(12, &mut rng);
         let truth = brute_force(&objective, &candidates, &suffixes);
-        let contest = Contest { suffixes: &suffixes, incumbent: f64::INFINITY, keep, hardness: &[], screening: None };
+        let contest = Contest {
+            suffixes: &suffixes,
+            incumbent: f64::INFINITY,
+            keep,
+            hardness: &[],
+            steerability: &[],
+            screening: None,
+        };
         let outcomes = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap().outcomes;
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         order.sort_by(|&a, &b| truth[a].total_cmp(&truth[b]));
@@ -143,8 +157,14 @@ fn racing_reports_only_exact_scores_and_spends_less() {
         let truth = brute_force(&objective, &candidates, &suffixes);
         let lowest = truth.iter().copied().fold(f64::INFINITY, f64::min);
         let racing = Some(Screening::Racing(Racing { error: 0.2 }));
-        let contest =
-            Contest { suffixes: &suffixes, incumbent: f64::INFINITY, keep: 1, hardness: &[], screening: racing };
+        let contest = Contest {
+            suffixes: &suffixes,
+            incumbent: f64::INFINITY,
+            keep: 1,
+            hardness: &[],
+            steerability: &[],
+            screening: racing,
+        };
         let before = objective.evaluations();
         let standings = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap();
         spent += objective.evaluations() - before;
@@ -174,7 +194,14 @@ fn halving_reports_only_exact_scores_and_spends_a_fraction() {
         let mut ranked = truth.clone();
         ranked.sort_by(f64::total_cmp);
         let screening = Some(Screening::Halving(Halving { suffixes: 4, offset: trial * 3 }));
-        let contest = Contest { suffixes: &suffixes, incumbent: f64::INFINITY, keep: 1, hardness: &[], screening };
+        let contest = Contest {
+            suffixes: &suffixes,
+            incumbent: f64::INFINITY,
+            keep: 1,
+            hardness: &[],
+            steerability: &[],
+            screening,
+        };
         let before = objective.evaluations();
         let standings = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap();
         spent += objective.evaluations() - before;

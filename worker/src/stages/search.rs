@@ -118,7 +118,15 @@ impl Search<'_> {
         screening: Option<Screening>,
     ) -> Result<Vec<Outcome>, StageError> {
         let train = self.objective.indices(Split::Train);
-        let contest = Contest { suffixes: &train, incumbent, keep, hardness: &self.hardness, screening };
+        let steerability = self.steerability(&train);
+        let contest = Contest {
+            suffixes: &train,
+            incumbent,
+            keep,
+            hardness: &self.hardness,
+            steerability: &steerability,
+            screening,
+        };
         let standings = contest.run(self.objective, candidates, &mut self.known)?;
         self.objective.save_evaluations(standings.saved);
         self.tried.extend(candidates.iter().cloned());
@@ -132,6 +140,12 @@ impl Search<'_> {
         });
         self.sink.push(Event::Candidates { stage: self.stage, step, candidates: scored.collect() });
         Ok(standings.outcomes)
+    }
+
+    /// How much of the mean over suffixes the reference takes off at each of `suffixes`.
+    pub fn steerability(&self, suffixes: &[usize]) -> Vec<f64> {
+        let steered = |baseline: &SuffixBaseline| (baseline.ce_none - baseline.ce_reference) * baseline.weight;
+        suffixes.iter().map(|&index| self.baselines.get(index).map_or(0.0, steered)).collect()
     }
 
     /// Cross-entropy of a prefix on the validation suffixes; nothing where there are none.

@@ -7,7 +7,8 @@
 //!
 //! 1. each replacement alone, everything else as in the reference: what harm does it do?
 //! 2. whole prefixes, those with the least harm in sum: a contest of all that break no rule;
-//! 3. rounds of edits of the best: tokens replaced, inserted and deleted.
+//! 3. rounds of edits: tokens replaced, inserted, swapped and deleted. Edits are made of several prefixes, the
+//!    best most often, because the way to a better one may lead through one that is a little worse.
 
 use super::moves::{Replacement, start};
 use super::params::integer;
@@ -16,6 +17,7 @@ use super::{Best, Params, Search, Stage, StageError};
 use crate::backend::Precision;
 use crate::contest::{Halving, Outcome, Screening};
 use crate::objective::{PrefixInput, mean};
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use shared::catalogue::StageDeclaration;
 use shared::event::{Candidate, Event};
@@ -32,12 +34,26 @@ impl Stage for Walk {
                 .to_owned(),
             params: vec![
                 integer("near", "tokens", (1, 4096), 16, "Nearest allowed tokens tried in place of a forbidden one."),
-                integer("screening_suffixes", "suffixes", (1, 1000), 4, "Train suffixes that all are screened on."),
+                integer("harm_suffixes", "suffixes", (1, 1000), 4, "Train suffixes that these are screened on."),
                 integer("crossed", "prefixes", (1, 4096), 32, "Prefixes made of the least harmful replacements."),
                 integer("finalists", "prefixes", (1, 4096), 4, "Best of them, scored on train and validation."),
-                integer("rounds", "rounds", (0, 1000), 8, "Rounds of edits afterwards, at most."),
-                integer("edits", "prefixes", (1, 4096), 40, "Edits tried in a round."),
-                integer("patience", "rounds", (1, 1000), 3, "Ends after so many rounds without a better prefix."),
+                integer(
+                    "parents",
+                    "prefixes",
+                    (1, 256),
+                    4,
+                    "Best prefixes that are edited: half of a round's edits are of the best, a quarter of the next, and so on.",
+                ),
+                integer("rounds", "rounds", (0, 1000), 12, "Rounds of edits afterwards, at most."),
+                integer("edits", "prefixes", (1, 4096), 160, "Edits tried in a round."),
+                integer(
+                    "screening_suffixes",
+                    "suffixes",
+                    (1, 1000),
+                    1,
+                    "Train suffixes that whole prefixes are screened on first, other ones in every round.",
+                ),
+                integer("patience", "rounds", (1, 1000), 4, "Ends after so many rounds without a better prefix."),
             ],
         }
     }
@@ -54,17 +70,19 @@ impl Stage for Walk {
         search.progress(1);
         // 2. Whole prefixes of these. Where none breaks no rule, the nearest allowed tokens must do.
         let crossed = crossed(search, &options, params)?;
-        let walked = match contest(search, 2, &crossed, f64::INFINITY, params)? {
-            Some(best) => best,
-            None => start(search, "reference", "walk")?,
-        };
+        let mut parents = contest(search, 2, &crossed, params)?;
+        if parents.is_empty() {
+            let nearest = start(search, "reference", "walk")?;
+            parents.push(Scored { ce: pooled(search, &nearest), best: nearest });
+        }
+        let walked = parents[0].best.clone();
         search.objective_event(2, walked.ce_train, walked.ce_validation);
         search.offer(2, walked.clone());
         search.progress(2);
         // 3. On from there.
-        let ce_walked = walked.ce_train;
-        let (edited, taken) = edit(search, walked, &options, params)?;
-        Ok(format!("cross-entropy {ce_walked:.3} out of the reference, {:.3} after {taken} edits", edited.ce_train))
+        let (edited, taken) = edit(search, parents, &options, params)?;
+        let (before, after) = (walked.ce_train, edited.ce_train);
+        Ok(format!("cross-entropy {before:.3} out of the reference, {after:.3} after {taken} edits"))
     }
 }
 
@@ -86,8 +104,12 @@ fn options(search: &mut Search<'_>, reference: &[u32], params: &Params) -> Resul
             singles.extend(near.into_iter().map(|id| Replacement { position, id, predicted: 0.0 }));
         }
     }
-    let train = search.objective.indices(Split::Train);
-    let few: Vec<usize> = train.iter().copied().take(params.usize("screening_suffixes")).collect();
+    // The suffixes that the reference steers most tell most of what is lost.
+    let mut few = search.objective.indices(Split::Train);
+    let steerability = search.steerability(&few);
+    let mut order: Vec<usize> = (0..few.len()).collect();
+    order.sort_by(|&a, &b| steerability[b].total_cmp(&steerability[a]).then(a.cmp(&b)));
+    few = order.into_iter().take(params.usize("harm_suffixes")).map(|at| few[at]).collect();
     let candidates: Vec<Vec<u32>> = singles.iter().map(|single| single.applied(reference)).collect();
     let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
     let scores = search.objective.score_in(&prefixes, &few, Precision::Bf16)?;
@@ -140,51 +162,75 @@ fn crossed(search: &Search<'_>, options: &[Vec<Choice>], params: &Params) -> Res
     Ok(feasible)
 }
 
-/// Edits the prefix until the rounds, the budget or the ideas are spent; says how many edits it took.
+/// Edits until the rounds, the budget or the ideas are spent; returns the best, and how many edits led to it.
 fn edit(
     search: &mut Search<'_>,
-    mut current: Best,
+    mut parents: Vec<Scored>,
     options: &[Vec<Choice>],
     params: &Params,
 ) -> Result<(Best, usize), StageError> {
+    parents.truncate(params.usize("parents"));
     let (mut taken, mut without_better) = (0, 0);
     for step in 3..3 + params.usize("rounds") {
         if search.spent() {
             break;
         }
-        let mut edits = edits(search, &current.ids, options, params)?;
-        edits.shuffle(&mut search.rng);
-        let mut feasible = Vec::new();
-        for ids in edits {
-            if feasible.len() == params.usize("edits") {
-                break;
-            }
-            if !search.tried.contains(&ids) && search.objection(&ids)?.is_none() {
-                feasible.push(ids);
-            }
-        }
-        if feasible.is_empty() {
+        let candidates = draw(search, &parents, options, params)?;
+        if candidates.is_empty() {
             break;
         }
-        let incumbent = pooled(search, &current);
-        if let Some(better) = contest(search, step, &feasible, incumbent, params)? {
-            search.replace_best(step, better.clone());
-            (current, taken, without_better) = (better, taken + 1, 0);
+        let standing = parents[0].ce;
+        parents.extend(contest(search, step, &candidates, params)?);
+        // Stable: of equals, the one that was there first.
+        parents.sort_by(|a, b| a.ce.total_cmp(&b.ce));
+        parents.truncate(params.usize("parents"));
+        let leader = parents[0].best.clone();
+        search.objective_event(step, leader.ce_train, leader.ce_validation);
+        if parents[0].ce < standing {
+            search.replace_best(step, leader);
+            (taken, without_better) = (taken + 1, 0);
         } else {
             without_better += 1;
         }
-        search.objective_event(step, current.ce_train, current.ce_validation);
         search.progress(step);
         // Each round screens on other suffixes, so that one without success does not mean that there is nothing.
         if without_better == params.usize("patience") {
             break;
         }
     }
-    Ok((current, taken))
+    Ok((parents.swap_remove(0).best, taken))
+}
+
+/// A round's candidates: edits that were not tried and break no rule, half of them of the first parent, a
+/// quarter of the next, and so on.
+fn draw(
+    search: &mut Search<'_>,
+    parents: &[Scored],
+    options: &[Vec<Choice>],
+    params: &Params,
+) -> Result<Vec<Vec<u32>>, StageError> {
+    let mut decks = Vec::with_capacity(parents.len());
+    for parent in parents {
+        let mut deck = edits(search, &parent.best.ids, options, params)?;
+        deck.shuffle(&mut search.rng);
+        decks.push(deck);
+    }
+    let mut drawn = Vec::new();
+    while drawn.len() < params.usize("edits") {
+        decks.retain(|deck| !deck.is_empty());
+        let Some(last) = decks.len().checked_sub(1) else { break };
+        let at = (0..last).find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
+        let Some(ids) = decks[at].pop() else { continue };
+        if !search.tried.contains(&ids) && !drawn.contains(&ids) && search.objection(&ids)?.is_none() {
+            drawn.push(ids);
+        }
+    }
+    Ok(drawn)
 }
 
 /// Every edit that is worth a try: near tokens in place of each, the options of each position of the
-/// reference, what carries the meaning once more at any place, and each token left out.
+/// reference, what carries the meaning or is there already once more at any place, neighbours swapped, and each
+/// token left out.
 fn edits(
     search: &Search<'_>,
     ids: &[u32],
@@ -202,10 +248,15 @@ fn edits(
         if ids.len() > 1 {
             edits.push([&ids[..position], &ids[position + 1..]].concat());
         }
+        if position > 0 {
+            let mut swapped = ids.to_vec();
+            swapped.swap(position - 1, position);
+            edits.push(swapped);
+        }
     }
     if ids.len() < search.spec.prefix_tokens {
         let carriers = carriers(options).iter().take(few).map(|choice| choice.id);
-        for id in carriers {
+        for id in carriers.chain(ids.iter().copied()) {
             edits.extend((0..=ids.len()).map(|gap| [&ids[..gap], &[id], &ids[gap..]].concat()));
         }
     }
@@ -221,22 +272,27 @@ fn carriers(options: &[Vec<Choice>]) -> &[Choice] {
     most.map_or(&[], Vec::as_slice)
 }
 
-/// The winner among candidates: few by few suffixes less of them, the last ones on all of train and
-/// validation, which count the same. Nothing where none is below `incumbent`.
+/// A prefix with what a walk goes by.
+struct Scored {
+    best: Best,
+    /// See [`pooled`].
+    ce: f64,
+}
+
+/// The best among candidates, the best first: few by few suffixes less of them, the last ones on all of train and
+/// validation, which count the same.
 fn contest(
     search: &mut Search<'_>,
     step: usize,
     candidates: &[Vec<u32>],
-    incumbent: f64,
     params: &Params,
-) -> Result<Option<Best>, StageError> {
-    if candidates.is_empty() {
-        return Ok(None);
-    }
-    let suffixes = params.usize("screening_suffixes");
+) -> Result<Vec<Scored>, StageError> {
+    let (suffixes, finalists) = (params.usize("screening_suffixes"), params.usize("finalists"));
     let screening = Screening::Halving(Halving { suffixes, offset: step * suffixes });
-    let outcomes = search.contest(step, candidates, incumbent, params.usize("finalists"), Some(screening))?;
-    let mut finalists: Vec<(&Vec<u32>, f64)> = candidates
+    // No bound by what stands: that is good on train and validation together, and a better one need not beat it
+    // on train alone.
+    let outcomes = search.contest(step, candidates, f64::INFINITY, finalists, Some(screening))?;
+    let mut exact: Vec<(&Vec<u32>, f64)> = candidates
         .iter()
         .zip(outcomes)
         .filter_map(|(ids, outcome)| match outcome {
@@ -244,17 +300,15 @@ fn contest(
             Outcome::AtLeast(_) => None,
         })
         .collect();
-    finalists.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let mut winner: Option<(Best, f64)> = None;
-    for (ids, ce_train) in finalists.into_iter().take(params.usize("finalists")) {
+    exact.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut scored = Vec::with_capacity(finalists);
+    for (ids, ce_train) in exact.into_iter().take(finalists) {
         let ce_validation = search.validate(&PrefixInput::Ids(ids.clone()))?;
-        let candidate = Best { ids: ids.clone(), ce_train, ce_validation };
-        let ce = pooled(search, &candidate);
-        if ce < winner.as_ref().map_or(incumbent, |(_, ce)| *ce) {
-            winner = Some((candidate, ce));
-        }
+        let best = Best { ids: ids.clone(), ce_train, ce_validation };
+        scored.push(Scored { ce: pooled(search, &best), best });
     }
-    Ok(winner.map(|(best, _)| best))
+    scored.sort_by(|a, b| a.ce.total_cmp(&b.ce));
+    Ok(scored)
 }
 
 /// What a walk goes by: the mean over train and validation together, in nats a token. It takes few steps, so that
