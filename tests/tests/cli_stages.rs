@@ -232,9 +232,27 @@ fn a_walk_ends_outside_of_what_is_forbidden_and_edits_stay_there() -> Result<()>
             hold_to_constraints(&with_candidate(&events, &prefix.tokens))?;
         }
     }
+    // A walk goes by train and validation together, each counted by its suffixes.
+    let pooled = events.iter().filter_map(|event| match event {
+        Event::Prefix { stage: 1, ce_train, ce_validation: Some(ce_validation), .. } => {
+            let (train, validation) = (count(&events, Split::Train), count(&events, Split::Validation));
+            Some((1, (train * ce_train + validation * ce_validation) / (train + validation)))
+        }
+        _ => None,
+    });
+    only_gets_better(&pooled.collect::<Vec<_>>());
     assert_eq!(result["nontrivial"], true);
     assert!(result["candidates_scored"].as_u64().is_some_and(|count| count > 12), "{result}");
     Ok(())
+}
+
+/// Suffixes of a split that count.
+fn count(events: &[Event], split: Split) -> f64 {
+    let counts = |event: &&Event| match event {
+        Event::SuffixMeasured { suffix } => suffix.split == split && !suffix.dominated,
+        _ => false,
+    };
+    events.iter().filter(counts).count() as f64
 }
 
 /// What was measured of the suffixes, and one candidate.

@@ -110,7 +110,9 @@ fn a_sweep_goes_on_where_it_was_stopped() -> Result<()> {
 fn processes_that_share_a_folder_share_the_cells() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (spec, out) = (folder.path().join("shared.toml"), folder.path().join("shared"));
-    fs::write(&spec, SWEEP.replace("[7]", "[7, 8]"))?;
+    // Six cells with the shortest verdict.
+    let verdict = r#"{ kind = "evaluate", samples = 0, transfer = "none" }"#;
+    fs::write(&spec, SWEEP.replace("[7]", "[7, 8]").replace(r#"{ kind = "evaluate" }"#, verdict))?;
     let processes = (0..2).map(|_| start(&spec.display().to_string(), &out)).collect::<Result<Vec<_>>>()?;
     let mut said = Vec::new();
     for process in processes {
