@@ -105,6 +105,13 @@ pub struct Contest<'a> {
 #[derive(Default)]
 pub struct KnownScores(BTreeMap<Vec<u32>, f64>);
 
+impl KnownScores {
+    /// Whether a candidate was scored exactly; one that was only screened was not.
+    pub fn contains(&self, ids: &[u32]) -> bool {
+        self.0.contains_key(ids)
+    }
+}
+
 /// How a contest came off.
 #[derive(Debug)]
 pub struct Standings {
@@ -193,9 +200,8 @@ impl Contest<'_> {
 
     /// Places in `suffixes`, the more steerable half first, from `offset` on and around; then the others.
     fn telling_order(&self, offset: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.suffixes.len()).collect();
         let steerability = |at: usize| self.steerability.get(at).copied().unwrap_or(0.0);
-        order.sort_by(|&a, &b| steerability(b).total_cmp(&steerability(a)).then(a.cmp(&b)));
+        let mut order = most_telling_first(&(0..self.suffixes.len()).map(steerability).collect::<Vec<_>>());
         let half = order.len().div_ceil(2);
         if half > 0 {
             order[..half].rotate_left(offset % half);
@@ -350,6 +356,14 @@ fn chance_to_be_better(terms: &[SuffixCe], leader: &[SuffixCe]) -> f64 {
     }
     let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
     variance / (variance + n * mean * mean)
+}
+
+/// Places of suffixes by how much the reference steers them, most first: what a prefix loses of the reference's
+/// effect shows most there.
+pub fn most_telling_first(steerability: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..steerability.len()).collect();
+    order.sort_by(|&a, &b| steerability[b].total_cmp(&steerability[a]).then(a.cmp(&b)));
+    order
 }
 
 /// Rounds of 1, 1, 2, 4, … suffixes: early ones are small, because most candidates end there.

@@ -101,20 +101,19 @@ impl Stage for Beam {
 
 /// What stands before the prefix while it is grown.
 fn context(search: &Search<'_>, prompt: &str) -> Result<Context, StageError> {
-    let request = match prompt {
-        "paraphrase" => format!("Say this in other words, in one short sentence: {}", search.spec.teacher),
-        "instruction" => "Write a short instruction for an assistant.".to_owned(),
+    let context = match prompt {
+        "paraphrase" => Context::paraphrase(search)?,
+        "instruction" => Context::after_request(search, "Write a short instruction for an assistant.")?,
         _ => return Ok(Context::default()),
     };
-    let ids = search.tokenizer.encode(&format!("{request}{}", search.tokenizer.chat_between()))?;
-    let length = search.tokenizer.encode(search.tokenizer.chat_pre())?.len() + ids.len() + search.spec.prefix_tokens;
+    let length = context.positions(search)?;
     let context_length = search.objective.backend().config().context_length;
     if length > context_length {
         return Err(StageError::Constraints(format!(
             "beam.prompt: asking for a {prompt} takes {length} of the model's {context_length} tokens; set it to chat"
         )));
     }
-    Ok(Context { ids })
+    Ok(context)
 }
 
 /// Log-probabilities of the next token of every prefix, `(beams, vocab)`. Where the model would begin

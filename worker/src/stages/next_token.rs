@@ -12,6 +12,23 @@ pub struct Context {
 }
 
 impl Context {
+    /// After a user's request, where the assistant's answer begins.
+    pub fn after_request(search: &Search<'_>, request: &str) -> Result<Self, StageError> {
+        let ids = search.tokenizer.encode(&format!("{request}{}", search.tokenizer.chat_between()))?;
+        Ok(Context { ids })
+    }
+
+    /// After the request to say the reference in other words.
+    pub fn paraphrase(search: &Search<'_>) -> Result<Self, StageError> {
+        Self::after_request(search, &format!("Say this in other words, in one short sentence: {}", search.spec.teacher))
+    }
+
+    /// Positions that it and a prefix of full length after it take, with the chat before it.
+    pub fn positions(&self, search: &Search<'_>) -> Result<usize, StageError> {
+        let before = search.tokenizer.encode(search.tokenizer.chat_pre())?.len();
+        Ok(before + self.ids.len() + search.spec.prefix_tokens)
+    }
+
     /// Log-probabilities of the token after the context and each of `texts`, `(texts, vocab)`. At least one
     /// of context and text is not empty.
     pub fn log_probabilities(&self, search: &Search<'_>, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>, StageError> {
@@ -37,6 +54,19 @@ impl Context {
         }
         Ok(rows)
     }
+}
+
+/// The `count` likeliest tokens of a row of log-probabilities that are allowed by themselves, the likeliest first.
+pub fn likeliest(search: &Search<'_>, row: &[f32], count: usize) -> Vec<u32> {
+    let allowed = search.rules.allowed();
+    let mut tokens: Vec<u32> = (0..row.len() as u32).filter(|&id| allowed.get(id as usize) == Some(&true)).collect();
+    let order = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
+    if tokens.len() > count {
+        tokens.select_nth_unstable_by(count, order);
+        tokens.truncate(count);
+    }
+    tokens.sort_by(order);
+    tokens
 }
 
 /// Of each row.

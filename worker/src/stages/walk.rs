@@ -11,11 +11,12 @@
 //!    best most often, because the way to a better one may lead through one that is a little worse.
 
 use super::moves::{Replacement, start};
+use super::next_token::{Context, likeliest};
 use super::params::integer;
 use super::projection::nearest_tokens;
 use super::{Best, Params, Search, Stage, StageError};
 use crate::backend::Precision;
-use crate::contest::{Halving, Outcome, Screening};
+use crate::contest::{Halving, Outcome, Screening, most_telling_first};
 use crate::objective::{PrefixInput, mean};
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -52,6 +53,13 @@ impl Stage for Walk {
                     (1, 1000),
                     1,
                     "Train suffixes that whole prefixes are screened on first, other ones in every round.",
+                ),
+                integer(
+                    "written",
+                    "tokens",
+                    (0, 4096),
+                    8,
+                    "Tokens tried at each place that the model would likeliest write there, saying the reference in other words; 0 for none.",
                 ),
                 integer("patience", "rounds", (1, 1000), 4, "Ends after so many rounds without a better prefix."),
             ],
@@ -104,12 +112,9 @@ fn options(search: &mut Search<'_>, reference: &[u32], params: &Params) -> Resul
             singles.extend(near.into_iter().map(|id| Replacement { position, id, predicted: 0.0 }));
         }
     }
-    // The suffixes that the reference steers most tell most of what is lost.
-    let mut few = search.objective.indices(Split::Train);
-    let steerability = search.steerability(&few);
-    let mut order: Vec<usize> = (0..few.len()).collect();
-    order.sort_by(|&a, &b| steerability[b].total_cmp(&steerability[a]).then(a.cmp(&b)));
-    few = order.into_iter().take(params.usize("harm_suffixes")).map(|at| few[at]).collect();
+    let train = search.objective.indices(Split::Train);
+    let telling = most_telling_first(&search.steerability(&train)).into_iter();
+    let few: Vec<usize> = telling.take(params.usize("harm_suffixes")).map(|at| train[at]).collect();
     let candidates: Vec<Vec<u32>> = singles.iter().map(|single| single.applied(reference)).collect();
     let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
     let scores = search.objective.score_in(&prefixes, &few, Precision::Bf16)?;
@@ -201,8 +206,8 @@ fn edit(
     Ok((parents.swap_remove(0).best, taken))
 }
 
-/// A round's candidates: edits that were not tried and break no rule, half of them of the first parent, a
-/// quarter of the next, and so on.
+/// A round's candidates: edits that break no rule, half of them of the first parent, a quarter of the next, and so
+/// on. What no screening has seen comes first, then what one has dropped: few suffixes err, and other ones may not.
 fn draw(
     search: &mut Search<'_>,
     parents: &[Scored],
@@ -212,7 +217,10 @@ fn draw(
     let mut decks = Vec::with_capacity(parents.len());
     for parent in parents {
         let mut deck = edits(search, &parent.best.ids, options, params)?;
+        deck.retain(|ids| !search.known.contains(ids));
         deck.shuffle(&mut search.rng);
+        // Stable, and drawn from the end.
+        deck.sort_by_key(|ids| !search.tried.contains(ids));
         decks.push(deck);
     }
     let mut drawn = Vec::new();
@@ -221,16 +229,16 @@ fn draw(
         let Some(last) = decks.len().checked_sub(1) else { break };
         let at = (0..last).find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
         let Some(ids) = decks[at].pop() else { continue };
-        if !search.tried.contains(&ids) && !drawn.contains(&ids) && search.objection(&ids)?.is_none() {
+        if !drawn.contains(&ids) && search.objection(&ids)?.is_none() {
             drawn.push(ids);
         }
     }
     Ok(drawn)
 }
 
-/// Every edit that is worth a try: near tokens in place of each, the options of each position of the
-/// reference, what carries the meaning or is there already once more at any place, neighbours swapped, and each
-/// token left out.
+/// Every edit that is worth a try: in place of each token those near it, and the options of that position of the
+/// reference; at any place once more what carries the meaning or is there already; both where the model would
+/// write it; neighbours swapped; and each token left out.
 fn edits(
     search: &Search<'_>,
     ids: &[u32],
@@ -238,11 +246,13 @@ fn edits(
     params: &Params,
 ) -> Result<Vec<Vec<u32>>, StageError> {
     let few = params.usize("near").div_ceil(2);
+    let written = written(search, ids, params.usize("written"))?;
+    let written_at = |place: usize| written.get(place).into_iter().flatten().copied();
     let mut edits = Vec::new();
     for (position, &id) in ids.iter().enumerate() {
         let near = nearest_tokens(search, id, few)?.into_iter();
         let before = options.get(position).into_iter().flatten().take(few).map(|choice| choice.id);
-        for id in near.chain(before) {
+        for id in near.chain(before).chain(written_at(position)) {
             edits.push(Replacement { position, id, predicted: 0.0 }.applied(ids));
         }
         if ids.len() > 1 {
@@ -255,14 +265,27 @@ fn edits(
         }
     }
     if ids.len() < search.spec.prefix_tokens {
-        let carriers = carriers(options).iter().take(few).map(|choice| choice.id);
-        for id in carriers.chain(ids.iter().copied()) {
-            edits.extend((0..=ids.len()).map(|gap| [&ids[..gap], &[id], &ids[gap..]].concat()));
+        let carriers: Vec<u32> = carriers(options).iter().take(few).map(|choice| choice.id).collect();
+        for gap in 0..=ids.len() {
+            let inserted = carriers.iter().chain(ids).copied().chain(written_at(gap));
+            edits.extend(inserted.map(|id| [&ids[..gap], &[id], &ids[gap..]].concat()));
         }
     }
     edits.sort_unstable();
     edits.dedup();
     Ok(edits)
+}
+
+/// By place, the end included: the allowed tokens that the model would likeliest write there, asked to say the
+/// reference in other words. Nothing where its context has no room for that.
+fn written(search: &Search<'_>, ids: &[u32], count: usize) -> Result<Vec<Vec<u32>>, StageError> {
+    let context = Context::paraphrase(search)?;
+    if count == 0 || context.positions(search)? > search.objective.backend().config().context_length {
+        return Ok(Vec::new());
+    }
+    let beginnings: Vec<&[u32]> = (0..=ids.len()).map(|end| &ids[..end]).collect();
+    let rows = context.log_probabilities(search, &beginnings)?;
+    Ok(rows.iter().map(|row| likeliest(search, row, count)).collect())
 }
 
 /// The options of the position that carries most of the meaning: where even the least harmful does most harm.
@@ -311,9 +334,9 @@ fn contest(
     Ok(scored)
 }
 
-/// What a walk goes by: the mean over train and validation together, in nats a token. It takes few steps, so that
-/// validation has little to guard against, and is worth more as further suffixes to go by. Each split counts by its
-/// suffixes: the mean of a few of them says little.
+/// What a walk goes by: the mean over train and validation together, in nats a token. Small edits of a sentence fit
+/// single suffixes less than free tokens do, so that validation has little to guard against, and is worth more as
+/// further suffixes to go by. Each split counts by its suffixes: the mean of a few of them says little.
 fn pooled(search: &Search<'_>, best: &Best) -> f64 {
     let count = |split| search.objective.indices(split).len() as f64;
     let (train, validation) = (count(Split::Train), count(Split::Validation));

@@ -2,7 +2,7 @@
 //! would write there, and edits that change the length (FLRT, Thompson and Sklar 2024).
 
 use super::super::moves::Replacement;
-use super::super::next_token::Context;
+use super::super::next_token::{Context, likeliest};
 use super::super::projection::nearest_tokens;
 use super::super::{Search, StageError};
 use rand::RngExt;
@@ -47,18 +47,9 @@ impl Proposals {
             near.push(here.clone());
         }
         let beginnings: Vec<&[u32]> = (1..=ids.len()).map(|end| &ids[..end]).collect();
-        let allowed = search.rules.allowed();
         let written = Context::default().log_probabilities(search, &beginnings)?.into_iter().map(|row| {
-            let mut tokens: Vec<u32> =
-                (0..row.len() as u32).filter(|&id| allowed.get(id as usize) == Some(&true)).collect();
-            let order = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
-            if tokens.len() > WRITTEN {
-                tokens.select_nth_unstable_by(WRITTEN, order);
-                tokens.truncate(WRITTEN);
-            }
-            tokens.sort_by(order);
             let mut sum = 0.0;
-            let cumulated = tokens.into_iter().map(|id| {
+            let cumulated = likeliest(search, &row, WRITTEN).into_iter().map(|id| {
                 sum += f64::from(row[id as usize]).exp();
                 (id, sum)
             });
