@@ -97,19 +97,30 @@ pub struct Contest<'a> {
     pub hardness: &'a [f64],
     /// How much the reference steers each of `suffixes`, by any measure; nothing where that is not known.
     pub steerability: &'a [f64],
+    /// What each candidate is an edit of, in their order; nothing where they are not edits.
+    pub parents: &'a [Vec<u32>],
     /// What comes before the exact scores, if anything.
     pub screening: Option<Screening>,
 }
 
-/// Scores that are known exactly, by ids and suffix.
+/// Terms that are known exactly, by ids, in the order of the contest's suffixes, which are always the same.
 #[derive(Default)]
-pub struct KnownScores(BTreeMap<Vec<u32>, f64>);
+pub struct KnownScores(BTreeMap<Vec<u32>, Vec<SuffixCe>>);
 
 impl KnownScores {
     /// Whether a candidate was scored exactly; one that was only screened was not.
     pub fn contains(&self, ids: &[u32]) -> bool {
         self.0.contains_key(ids)
     }
+
+    fn score(&self, ids: &[u32]) -> Option<f64> {
+        self.0.get(ids).map(|terms| score(terms))
+    }
+}
+
+/// Weighted cross-entropy of terms; infinity where there are none.
+fn score(terms: &[SuffixCe]) -> f64 {
+    mean(terms).unwrap_or(f64::INFINITY)
 }
 
 /// How a contest came off.
@@ -117,6 +128,8 @@ impl KnownScores {
 pub struct Standings {
     /// One a candidate, in their order.
     pub outcomes: Vec<Outcome>,
+    /// One a candidate, in their order: how many came further, or came as far with a lower cross-entropy.
+    pub places: Vec<usize>,
     /// The winner's terms, in the order of the contest's suffixes, where it was scored in this contest.
     pub winner_terms: Option<Vec<SuffixCe>>,
     /// Forwards of one (candidate, suffix) that brute force would have needed and this did not. Less than
@@ -132,14 +145,47 @@ struct Runner<'a> {
     dropped: bool,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    fn new(ids: &'a [u32]) -> Self {
+        Runner { ids, terms: Vec::new(), dropped: false }
+    }
+
     /// `Σ weight · ce` so far.
     fn sum(&self) -> f64 {
         self.terms.iter().map(|term| term.ce * term.weight).sum()
     }
 }
 
-impl Contest<'_> {
+/// How far a candidate came.
+struct Dropped {
+    /// On the suffixes that it was scored on: the mean over them, or a bound of that over all.
+    ce: f64,
+    /// What it would have scored on all, by the best guess that there is.
+    expected: f64,
+    suffixes: usize,
+}
+
+impl Dropped {
+    fn of(runner: &Runner<'_>) -> Self {
+        let ce = score(&runner.terms);
+        Dropped { ce, expected: ce, suffixes: runner.terms.len() }
+    }
+}
+
+impl<'a> Contest<'a> {
+    /// The best of all on these suffixes, whatever the others score.
+    pub fn new(suffixes: &'a [usize]) -> Self {
+        Contest {
+            suffixes,
+            incumbent: f64::INFINITY,
+            keep: 1,
+            hardness: &[],
+            steerability: &[],
+            parents: &[],
+            screening: None,
+        }
+    }
+
     /// Runs it. Equal candidates are scored once, and those in `known` not again.
     pub fn run(
         &self,
@@ -153,37 +199,41 @@ impl Contest<'_> {
             candidates.iter().map(Vec::as_slice).filter(|&ids| !known.0.contains_key(ids)).collect();
         distinct.sort_unstable();
         distinct.dedup();
-        let mut through: Vec<f64> = candidates.iter().filter_map(|ids| known.0.get(ids).copied()).collect();
+        let mut through: Vec<f64> = candidates.iter().filter_map(|ids| known.score(ids)).collect();
         let mut dropped = BTreeMap::new();
         distinct = match self.screening {
             Some(Screening::Racing(racing)) => self.race(objective, &order, distinct, racing, &mut dropped)?,
-            Some(Screening::Halving(halving)) => self.halve(objective, distinct, halving, &mut dropped)?,
+            Some(Screening::Halving(halving)) => {
+                let parents = candidates.iter().map(Vec::as_slice).zip(self.parents);
+                let parents = parents.filter_map(|(ids, parent)| Some((ids, known.0.get(parent)?.as_slice())));
+                self.halve(objective, distinct, halving, &parents.collect(), &mut dropped)?
+            }
             None => distinct,
         };
-        let mut runners: Vec<Runner<'_>> =
-            distinct.into_iter().map(|ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
+        let mut runners: Vec<Runner<'_>> = distinct.into_iter().map(Runner::new).collect();
         self.prune(objective, &order, &mut runners, &mut through)?;
         let total = self.total_weight(objective);
         for runner in &runners {
             if runner.dropped {
-                dropped.insert(runner.ids.to_vec(), runner.sum() / total);
+                let bound = runner.sum() / total;
+                dropped.insert(runner.ids.to_vec(), Dropped { ce: bound, ..Dropped::of(runner) });
             } else {
-                known
-                    .0
-                    .insert(runner.ids.to_vec(), mean(&self.in_place(&order, &runner.terms)).unwrap_or(f64::INFINITY));
+                known.0.insert(runner.ids.to_vec(), self.in_place(&order, &runner.terms));
             }
         }
-        let outcomes: Vec<Outcome> = candidates
+        let (outcomes, came): (Vec<Outcome>, Vec<(usize, f64)>) = candidates
             .iter()
-            .map(|ids| match (known.0.get(ids), dropped.get(ids)) {
-                (Some(&ce), _) => Outcome::Scored(ce),
-                (None, bound) => Outcome::AtLeast(bound.copied().unwrap_or(f64::INFINITY)),
+            .map(|ids| match (known.score(ids), dropped.get(ids)) {
+                (Some(ce), _) => (Outcome::Scored(ce), (usize::MAX, ce)),
+                (None, Some(dropped)) => (Outcome::AtLeast(dropped.ce), (dropped.suffixes, dropped.expected)),
+                (None, None) => (Outcome::AtLeast(f64::INFINITY), (0, f64::INFINITY)),
             })
-            .collect();
+            .unzip();
         let winner = best(&outcomes).map(|at| candidates[at].as_slice());
         let winner = runners.iter().find(|runner| winner == Some(runner.ids));
         let brute_force = (candidates.len() * self.suffixes.len()) as i64;
         Ok(Standings {
+            places: places(&came),
             outcomes,
             winner_terms: winner.map(|runner| self.in_place(&order, &runner.terms)),
             saved: brute_force - (objective.evaluations() - before) as i64,
@@ -285,10 +335,9 @@ impl Contest<'_> {
         order: &[usize],
         candidates: Vec<&'c [u32]>,
         racing: Racing,
-        dropped: &mut BTreeMap<Vec<u32>, f64>,
+        dropped: &mut BTreeMap<Vec<u32>, Dropped>,
     ) -> Result<Vec<&'c [u32]>, ObjectiveError> {
-        let mut runners: Vec<Runner<'_>> =
-            candidates.iter().map(|&ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
+        let mut runners: Vec<Runner<'_>> = candidates.iter().map(|&ids| Runner::new(ids)).collect();
         for places in rounds(order.len()) {
             let mut going: Vec<&mut Runner<'_>> = runners.iter_mut().filter(|runner| !runner.dropped).collect();
             if going.len() < 2 {
@@ -310,11 +359,19 @@ impl Contest<'_> {
         objective: &Objective,
         candidates: Vec<&'c [u32]>,
         halving: Halving,
-        dropped: &mut BTreeMap<Vec<u32>, f64>,
+        parents: &BTreeMap<&[u32], &[SuffixCe]>,
+        dropped: &mut BTreeMap<Vec<u32>, Dropped>,
     ) -> Result<Vec<&'c [u32]>, ObjectiveError> {
-        let mut runners: Vec<Runner<'_>> =
-            candidates.iter().map(|&ids| Runner { ids, terms: Vec::new(), dropped: false }).collect();
+        let mut runners: Vec<Runner<'_>> = candidates.iter().map(|&ids| Runner::new(ids)).collect();
         let order = self.telling_order(halving.offset);
+        let expected = |runner: &Runner<'_>| match parents.get(runner.ids) {
+            None => score(&runner.terms),
+            Some(parent) => {
+                // On one and the same suffix prefixes differ more by what they are edits of than by the edits.
+                let seen: Vec<SuffixCe> = order.iter().take(runner.terms.len()).map(|&at| parent[at]).collect();
+                score(parent) + score(&runner.terms) - score(&seen)
+            }
+        };
         let finalists = self.keep.max(Halving::FINALISTS);
         // Beyond half of the suffixes, exact scores cost little more than another round.
         let most = order.len() / 2;
@@ -325,21 +382,35 @@ impl Contest<'_> {
                 break;
             }
             self.advance(objective, &order, &mut going, seen..seen + more, Precision::Bf16)?;
-            going.sort_by(|a, b| a.sum().total_cmp(&b.sum()).then(a.ids.cmp(b.ids)));
-            let through = going.len().div_ceil(Halving::ONE_IN).max(finalists);
-            going.iter_mut().skip(through).for_each(|runner| runner.dropped = true);
+            let mut ranked: Vec<(f64, &mut Runner<'_>)> =
+                going.into_iter().map(|runner| (expected(runner), runner)).collect();
+            ranked.sort_by(|(a, one), (b, other)| a.total_cmp(b).then(one.ids.cmp(other.ids)));
+            let through = ranked.len().div_ceil(Halving::ONE_IN).max(finalists);
+            for (expected, runner) in ranked.into_iter().skip(through) {
+                runner.dropped = true;
+                dropped.insert(runner.ids.to_vec(), Dropped { expected, ..Dropped::of(runner) });
+            }
             seen += more;
             more = (2 * more).min(most - seen);
         }
-        Ok(survivors(runners, dropped))
+        Ok(runners.into_iter().filter(|runner| !runner.dropped).map(|runner| runner.ids).collect())
     }
 }
 
 /// Tells the runners that are dropped from those that are not.
-fn survivors<'c>(runners: Vec<Runner<'c>>, dropped: &mut BTreeMap<Vec<u32>, f64>) -> Vec<&'c [u32]> {
+fn survivors<'c>(runners: Vec<Runner<'c>>, dropped: &mut BTreeMap<Vec<u32>, Dropped>) -> Vec<&'c [u32]> {
     let out = runners.iter().filter(|runner| runner.dropped);
-    dropped.extend(out.map(|runner| (runner.ids.to_vec(), mean(&runner.terms).unwrap_or(f64::INFINITY))));
+    dropped.extend(out.map(|runner| (runner.ids.to_vec(), Dropped::of(runner))));
     runners.into_iter().filter(|runner| !runner.dropped).map(|runner| runner.ids).collect()
+}
+
+/// Places of candidates by how many suffixes they came through, and then by their score.
+fn places(came: &[(usize, f64)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..came.len()).collect();
+    order.sort_by(|&a, &b| came[b].0.cmp(&came[a].0).then(came[a].1.total_cmp(&came[b].1)));
+    let mut places = vec![0; order.len()];
+    order.into_iter().enumerate().for_each(|(place, at)| places[at] = place);
+    places
 }
 
 /// At most how probable it is that a candidate is better than the leader on average: with mean `m` and
@@ -395,15 +466,13 @@ mod tests {
     }
 
     #[test]
+    fn places_go_by_how_far_a_candidate_came_and_then_by_its_score() {
+        assert_eq!(places(&[(2, 1.0), (usize::MAX, 2.0), (1, 0.5), (2, 3.0)]), vec![1, 0, 3, 2]);
+    }
+
+    #[test]
     fn a_screening_begins_within_the_more_steerable_half() {
-        let contest = |steerability: &'static [f64]| Contest {
-            suffixes: &[4, 5, 6, 7, 8],
-            incumbent: f64::INFINITY,
-            keep: 1,
-            hardness: &[],
-            steerability,
-            screening: None,
-        };
+        let contest = |steerability: &'static [f64]| Contest { steerability, ..Contest::new(&[4, 5, 6, 7, 8]) };
         let known = contest(&[0.1, 3.0, 2.0, -0.2, 0.5]);
         assert_eq!(known.telling_order(0), vec![1, 2, 4, 0, 3]);
         assert_eq!(known.telling_order(1), vec![2, 4, 1, 0, 3]);

@@ -70,14 +70,7 @@ fn pruning_finds_what_brute_force_finds_with_less_work() {
         // An incumbent that few beat, one that all beat, none at all, one that nobody comes near.
         let incumbent = [lowest + 0.01, lowest + 5.0, f64::INFINITY, lowest * 0.5][trial % 4];
         let hardness: Vec<f64> = (0..7).map(|_| rng.random_range(0.0..1.0)).collect();
-        let contest = Contest {
-            suffixes: &suffixes,
-            incumbent,
-            keep: 1,
-            hardness: &hardness,
-            steerability: &[],
-            screening: None,
-        };
+        let contest = Contest { incumbent, hardness: &hardness, ..Contest::new(&suffixes) };
         let before = objective.evaluations();
         let mut known = KnownScores::default();
         let standings = contest.run(&objective, &candidates, &mut known).unwrap();
@@ -125,14 +118,7 @@ fn as_many_of_the_best_as_are_kept_have_exact_scores() {
         let suffixes: Vec<usize> = (0..5).collect();
         let candidates = candidates(12, &mut rng);
         let truth = brute_force(&objective, &candidates, &suffixes);
-        let contest = Contest {
-            suffixes: &suffixes,
-            incumbent: f64::INFINITY,
-            keep,
-            hardness: &[],
-            steerability: &[],
-            screening: None,
-        };
+        let contest = Contest { keep, ..Contest::new(&suffixes) };
         let outcomes = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap().outcomes;
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         order.sort_by(|&a, &b| truth[a].total_cmp(&truth[b]));
@@ -157,14 +143,7 @@ fn racing_reports_only_exact_scores_and_spends_less() {
         let truth = brute_force(&objective, &candidates, &suffixes);
         let lowest = truth.iter().copied().fold(f64::INFINITY, f64::min);
         let racing = Some(Screening::Racing(Racing { error: 0.2 }));
-        let contest = Contest {
-            suffixes: &suffixes,
-            incumbent: f64::INFINITY,
-            keep: 1,
-            hardness: &[],
-            steerability: &[],
-            screening: racing,
-        };
+        let contest = Contest { screening: racing, ..Contest::new(&suffixes) };
         let before = objective.evaluations();
         let standings = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap();
         spent += objective.evaluations() - before;
@@ -194,14 +173,7 @@ fn halving_reports_only_exact_scores_and_spends_a_fraction() {
         let mut ranked = truth.clone();
         ranked.sort_by(f64::total_cmp);
         let screening = Some(Screening::Halving(Halving { suffixes: 4, offset: trial * 3 }));
-        let contest = Contest {
-            suffixes: &suffixes,
-            incumbent: f64::INFINITY,
-            keep: 1,
-            hardness: &[],
-            steerability: &[],
-            screening,
-        };
+        let contest = Contest { screening, ..Contest::new(&suffixes) };
         let before = objective.evaluations();
         let standings = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap();
         spent += objective.evaluations() - before;
@@ -220,4 +192,41 @@ fn halving_reports_only_exact_scores_and_spends_a_fraction() {
     }
     assert!(good >= 8, "the winner was among the best 6 of 40 in {good} of 10 contests");
     assert!(spent < 10 * 40 * 16 / 2, "{spent} forwards");
+}
+
+/// Edits of two prefixes: on a few suffixes these differ more from each other than from their edits.
+#[test]
+fn edits_that_are_compared_with_what_they_are_edits_of_are_screened_better() {
+    let mut rng = Pcg64::seed_from_u64(4);
+    let (mut alone, mut compared) = (0, 0);
+    for trial in 0..16 {
+        let objective = objective("gqa3-wide-heads", 16, &mut rng);
+        let suffixes: Vec<usize> = (0..16).collect();
+        let (mut edits, mut parents) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let parent: Vec<u32> = (0..8).map(|_| rng.random_range(0..90)).collect();
+            for _ in 0..24 {
+                let mut edit = parent.clone();
+                edit[rng.random_range(0..8)] = rng.random_range(0..90);
+                edits.push(edit);
+                parents.push(parent.clone());
+            }
+        }
+        let truth = brute_force(&objective, &edits, &suffixes);
+        let screening = Some(Screening::Halving(Halving { suffixes: 1, offset: trial }));
+        let rank_of_the_winner = |parents: &[Vec<u32>]| {
+            let mut known = KnownScores::default();
+            // All that edits are made of was scored exactly before.
+            let both = [parents.first(), parents.last()].into_iter().flatten().cloned().collect::<Vec<_>>();
+            Contest { keep: 2, ..Contest::new(&suffixes) }.run(&objective, &both, &mut known).unwrap();
+            let contest = Contest { screening, parents, ..Contest::new(&suffixes) };
+            let standings = contest.run(&objective, &edits, &mut known).unwrap();
+            let winner = best(&standings.outcomes).unwrap();
+            assert_eq!(standings.places[winner], 0);
+            truth.iter().filter(|&&ce| ce < truth[winner]).count()
+        };
+        alone += rank_of_the_winner(&[]);
+        compared += rank_of_the_winner(&parents);
+    }
+    assert!(2 * compared < alone, "{compared} better ones were missed, {alone} without the comparison");
 }

@@ -173,14 +173,7 @@ fn gcg_step_pruned(subject: &mut Subject, cases: &Cases, precision: Precision) -
         completion: target.clone(),
     };
     let (found, config) = subject.with_objective(before, message, |objective| {
-        let contest = Contest {
-            suffixes: &[0],
-            incumbent: f64::INFINITY,
-            keep: 1,
-            hardness: &[],
-            steerability: &[],
-            screening: None,
-        };
+        let contest = Contest::new(&[0]);
         let standings = contest.run(objective, candidates, &mut KnownScores::default())?;
         let found = best(&standings.outcomes).map(|at| (at, standings.outcomes[at].value()));
         Ok((found, objective.backend().config().clone()))

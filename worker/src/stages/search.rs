@@ -10,7 +10,7 @@ use shared::event::{Candidate, Event, Flip, RunResult, SuffixBaseline};
 use shared::nontriviality::Rules;
 use shared::spec::{RunSpec, Split};
 use shared::tokens::PromptTokenizer;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A prefix of free embedding vectors.
@@ -54,8 +54,9 @@ pub struct Search<'a> {
     pub reference: Vec<u32>,
     /// Train scores that are known exactly.
     pub known: KnownScores,
-    /// Every prefix that was scored on the train suffixes, or dropped while it was.
-    pub tried: BTreeSet<Vec<u32>>,
+    /// Every prefix that was scored on the train suffixes, or dropped while it was, with its place in the latest
+    /// contest that it took part in.
+    pub tried: BTreeMap<Vec<u32>, usize>,
     /// How the teacher's effect shows in a completion, where a rule knows it.
     pub adherence: Option<AdherenceRule>,
     /// How hard the train suffixes were for the latest winner, in their order.
@@ -117,19 +118,30 @@ impl Search<'_> {
         keep: usize,
         screening: Option<Screening>,
     ) -> Result<Vec<Outcome>, StageError> {
+        self.hold(step, candidates, Contest { incumbent, keep, screening, ..Contest::new(&[]) })
+    }
+
+    /// Edits of prefixes that were scored on all train suffixes, `parents` in the order of the candidates: a
+    /// screening compares how much each differs from what it is an edit of.
+    pub fn contest_of_edits(
+        &mut self,
+        step: usize,
+        candidates: &[Vec<u32>],
+        parents: &[Vec<u32>],
+        keep: usize,
+        screening: Option<Screening>,
+    ) -> Result<Vec<Outcome>, StageError> {
+        self.hold(step, candidates, Contest { parents, keep, screening, ..Contest::new(&[]) })
+    }
+
+    /// Runs a contest on the train suffixes.
+    fn hold(&mut self, step: usize, candidates: &[Vec<u32>], contest: Contest<'_>) -> Result<Vec<Outcome>, StageError> {
         let train = self.objective.indices(Split::Train);
         let steerability = self.steerability(&train);
-        let contest = Contest {
-            suffixes: &train,
-            incumbent,
-            keep,
-            hardness: &self.hardness,
-            steerability: &steerability,
-            screening,
-        };
+        let contest = Contest { suffixes: &train, hardness: &self.hardness, steerability: &steerability, ..contest };
         let standings = contest.run(self.objective, candidates, &mut self.known)?;
         self.objective.save_evaluations(standings.saved);
-        self.tried.extend(candidates.iter().cloned());
+        self.tried.extend(candidates.iter().cloned().zip(standings.places));
         if let Some(terms) = standings.winner_terms {
             self.hardness = terms.iter().map(|term| term.ce * term.weight).collect();
         }

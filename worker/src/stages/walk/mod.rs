@@ -8,10 +8,13 @@
 //! 1. each replacement alone, everything else as in the reference: what harm does it do?
 //! 2. whole prefixes, those with the least harm in sum: a contest of all that break no rule;
 //! 3. rounds of edits: tokens replaced, inserted, swapped and deleted. Edits are made of several prefixes, the
-//!    best most often, because the way to a better one may lead through one that is a little worse.
+//!    best most often, because the way to a better one may lead through one that is a little worse; and what two
+//!    of these found apart is tried together.
 
+mod edits;
+
+use self::edits::{edits, mixed};
 use super::moves::{Replacement, start};
-use super::next_token::{Context, likeliest};
 use super::params::integer;
 use super::projection::nearest_tokens;
 use super::{Best, Params, Search, Stage, StageError};
@@ -23,6 +26,7 @@ use rand::seq::SliceRandom;
 use shared::catalogue::StageDeclaration;
 use shared::event::{Candidate, Event};
 use shared::spec::Split;
+use std::cmp::Reverse;
 
 pub struct Walk;
 
@@ -78,7 +82,7 @@ impl Stage for Walk {
         search.progress(1);
         // 2. Whole prefixes of these. Where none breaks no rule, the nearest allowed tokens must do.
         let crossed = crossed(search, &options, params)?;
-        let mut parents = contest(search, 2, &crossed, params)?;
+        let mut parents = contest(search, 2, &crossed, &[], params)?;
         if parents.is_empty() {
             let nearest = start(search, "reference", "walk")?;
             parents.push(Scored { ce: pooled(search, &nearest), best: nearest });
@@ -180,12 +184,12 @@ fn edit(
         if search.spent() {
             break;
         }
-        let candidates = draw(search, &parents, options, params)?;
+        let Drawn { candidates, edited } = draw(search, &parents, options, params)?;
         if candidates.is_empty() {
             break;
         }
         let standing = parents[0].ce;
-        parents.extend(contest(search, step, &candidates, params)?);
+        parents.extend(contest(search, step, &candidates, &edited, params)?);
         // Stable: of equals, the one that was there first.
         parents.sort_by(|a, b| a.ce.total_cmp(&b.ce));
         parents.truncate(params.usize("parents"));
@@ -206,93 +210,78 @@ fn edit(
     Ok((parents.swap_remove(0).best, taken))
 }
 
-/// A round's candidates: edits that break no rule, half of them of the first parent, a quarter of the next, and so
-/// on. What no screening has seen comes first, then what one has dropped: few suffixes err, and other ones may not.
+/// What a round tries, and what each of that is an edit of.
+struct Drawn {
+    candidates: Vec<Vec<u32>>,
+    edited: Vec<Vec<u32>>,
+}
+
+/// A round's candidates, none of which breaks a rule: each parent with a difference that another one has from it, and
+/// then edits, half of them of the first parent, a quarter of the next, and so on.
 fn draw(
     search: &mut Search<'_>,
     parents: &[Scored],
     options: &[Vec<Choice>],
     params: &Params,
-) -> Result<Vec<Vec<u32>>, StageError> {
+) -> Result<Drawn, StageError> {
+    let parents: Vec<&Vec<u32>> = parents.iter().map(|parent| &parent.best.ids).collect();
     let mut decks = Vec::with_capacity(parents.len());
-    for parent in parents {
-        let mut deck = edits(search, &parent.best.ids, options, params)?;
-        deck.retain(|ids| !search.known.contains(ids));
-        deck.shuffle(&mut search.rng);
-        // Stable, and drawn from the end.
-        deck.sort_by_key(|ids| !search.tried.contains(ids));
-        decks.push(deck);
+    for ids in &parents {
+        decks.push(Deck::new(search, edits(search, ids, options, params)?));
     }
-    let mut drawn = Vec::new();
-    while drawn.len() < params.usize("edits") {
-        decks.retain(|deck| !deck.is_empty());
-        let Some(last) = decks.len().checked_sub(1) else { break };
-        let at = (0..last).find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
-        let Some(ids) = decks[at].pop() else { continue };
+    let (most, length) = (params.usize("edits"), search.spec.prefix_tokens);
+    let mut mixed = mixed(&parents);
+    mixed.retain(|ids, _| ids.len() <= length && !search.tried.contains_key(ids));
+    let mut mixed = mixed.into_iter();
+    let (mut drawn, mut edited) = (Vec::new(), Vec::new());
+    while drawn.len() < most {
+        let (ids, parent) = match mixed.next() {
+            Some(mixed) => mixed,
+            None => {
+                let open: Vec<usize> = (0..decks.len()).filter(|&at| !decks[at].is_empty()).collect();
+                let Some((&last, others)) = open.split_last() else { break };
+                let at = others.iter().copied().find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
+                let Some(ids) = decks[at].pop(&mut search.rng) else { continue };
+                (ids, at)
+            }
+        };
         if !drawn.contains(&ids) && search.objection(&ids)?.is_none() {
             drawn.push(ids);
+            edited.push(parents[parent].clone());
         }
     }
-    Ok(drawn)
+    Ok(Drawn { candidates: drawn, edited })
 }
 
-/// Every edit that is worth a try: in place of each token those near it, and the options of that position of the
-/// reference; at any place once more what carries the meaning or is there already; both where the model would
-/// write it; neighbours swapped; and each token left out.
-fn edits(
-    search: &Search<'_>,
-    ids: &[u32],
-    options: &[Vec<Choice>],
-    params: &Params,
-) -> Result<Vec<Vec<u32>>, StageError> {
-    let few = params.usize("near").div_ceil(2);
-    let written = written(search, ids, params.usize("written"))?;
-    let written_at = |place: usize| written.get(place).into_iter().flatten().copied();
-    let mut edits = Vec::new();
-    for (position, &id) in ids.iter().enumerate() {
-        let near = nearest_tokens(search, id, few)?.into_iter();
-        let before = options.get(position).into_iter().flatten().take(few).map(|choice| choice.id);
-        for id in near.chain(before).chain(written_at(position)) {
-            edits.push(Replacement { position, id, predicted: 0.0 }.applied(ids));
-        }
-        if ids.len() > 1 {
-            edits.push([&ids[..position], &ids[position + 1..]].concat());
-        }
-        if position > 0 {
-            let mut swapped = ids.to_vec();
-            swapped.swap(position - 1, position);
-            edits.push(swapped);
-        }
-    }
-    if ids.len() < search.spec.prefix_tokens {
-        let carriers: Vec<u32> = carriers(options).iter().take(few).map(|choice| choice.id).collect();
-        for gap in 0..=ids.len() {
-            let inserted = carriers.iter().chain(ids).copied().chain(written_at(gap));
-            edits.extend(inserted.map(|id| [&ids[..gap], &[id], &ids[gap..]].concat()));
-        }
-    }
-    edits.sort_unstable();
-    edits.dedup();
-    Ok(edits)
+/// The edits of one prefix that are drawn from; those scored on all suffixes are not among them.
+struct Deck {
+    /// No screening has seen these. In any order.
+    fresh: Vec<Vec<u32>>,
+    /// A screening has dropped these: few suffixes err, and other ones may not. Those that came furthest are last.
+    dropped: Vec<Vec<u32>>,
 }
 
-/// By place, the end included: the allowed tokens that the model would likeliest write there, asked to say the
-/// reference in other words. Nothing where its context has no room for that.
-fn written(search: &Search<'_>, ids: &[u32], count: usize) -> Result<Vec<Vec<u32>>, StageError> {
-    let context = Context::paraphrase(search)?;
-    if count == 0 || context.positions(search)? > search.objective.backend().config().context_length {
-        return Ok(Vec::new());
-    }
-    let beginnings: Vec<&[u32]> = (0..=ids.len()).map(|end| &ids[..end]).collect();
-    let rows = context.log_probabilities(search, &beginnings)?;
-    Ok(rows.iter().map(|row| likeliest(search, row, count)).collect())
-}
+impl Deck {
+    /// Of four edits one was dropped before, while there are any.
+    const DROPPED: f64 = 0.25;
 
-/// The options of the position that carries most of the meaning: where even the least harmful does most harm.
-fn carriers(options: &[Vec<Choice>]) -> &[Choice] {
-    let least = |here: &[Choice]| here.first().map_or(f64::NEG_INFINITY, |choice| choice.harm);
-    let most = options.iter().max_by(|a, b| least(a).total_cmp(&least(b)));
-    most.map_or(&[], Vec::as_slice)
+    fn new(search: &mut Search<'_>, mut edits: Vec<Vec<u32>>) -> Self {
+        edits.retain(|ids| !search.known.contains(ids));
+        let (mut dropped, mut fresh): (Vec<_>, Vec<_>) =
+            edits.into_iter().partition(|ids| search.tried.contains_key(ids));
+        fresh.shuffle(&mut search.rng);
+        dropped.sort_by_key(|ids| Reverse(search.tried.get(ids)));
+        Deck { fresh, dropped }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.dropped.is_empty()
+    }
+
+    fn pop(&mut self, rng: &mut impl RngExt) -> Option<Vec<u32>> {
+        let again = self.fresh.is_empty() || (!self.dropped.is_empty() && rng.random_bool(Self::DROPPED));
+        if again { self.dropped.pop() } else { self.fresh.pop() }
+    }
 }
 
 /// A prefix with what a walk goes by.
@@ -303,18 +292,19 @@ struct Scored {
 }
 
 /// The best among candidates, the best first: few by few suffixes less of them, the last ones on all of train and
-/// validation, which count the same.
+/// validation, which count the same. `edited` is what each is an edit of, nothing where they are not edits.
 fn contest(
     search: &mut Search<'_>,
     step: usize,
     candidates: &[Vec<u32>],
+    edited: &[Vec<u32>],
     params: &Params,
 ) -> Result<Vec<Scored>, StageError> {
     let (suffixes, finalists) = (params.usize("screening_suffixes"), params.usize("finalists"));
     let screening = Screening::Halving(Halving { suffixes, offset: step * suffixes });
     // No bound by what stands: that is good on train and validation together, and a better one need not beat it
     // on train alone.
-    let outcomes = search.contest(step, candidates, f64::INFINITY, finalists, Some(screening))?;
+    let outcomes = search.contest_of_edits(step, candidates, edited, finalists, Some(screening))?;
     let mut exact: Vec<(&Vec<u32>, f64)> = candidates
         .iter()
         .zip(outcomes)
