@@ -244,7 +244,7 @@ fn every_projection_gives_allowed_tokens() -> Result<()> {
 fn a_walk_ends_outside_of_what_is_forbidden_and_edits_stay_there() -> Result<()> {
     let (events, result) = run_twice(WALK)?;
     let (walk, edits): (Vec<Event>, Vec<Event>) = events.iter().cloned().partition(|event| match event {
-        Event::Candidates { stage, step, .. } => *stage < 2 && *step < 3,
+        Event::Candidates { stage, step, .. } => *stage < 2 && *step < 2,
         _ => false,
     });
     assert!(!candidates(&walk).is_empty());

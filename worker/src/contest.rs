@@ -13,6 +13,9 @@
 //! candidate then hardly depends on how many suffixes it generalises over. Suffixes that the reference steers
 //! strongly come first, because they tell candidates apart: over 28 prefixes one edit apart, scores on 4 of the
 //! more steerable half of 55 suffixes correlate with scores on all by 0.92, on any 4 by 0.85 (on 2: 0.86, 0.75).
+//! On so few suffixes, prefixes differ more by what they are edits of than by the edits. Where candidates are edits of
+//! prefixes whose terms are known, each is therefore expected to score as what it is an edit of, plus the mean paired
+//! difference to that so far.
 //!
 //! *Racing* (off by default) also drops candidates that probably will not win, by evidence instead of by
 //! quota: after at least
@@ -30,7 +33,7 @@ use std::collections::BTreeMap;
 pub enum Outcome {
     /// Scored on every suffix: its weighted cross-entropy.
     Scored(f64),
-    /// Dropped: its weighted cross-entropy is at least this, or probably is where it was a race.
+    /// Dropped: its weighted cross-entropy is at least this; after a screening, it is expected to be this.
     AtLeast(f64),
 }
 
@@ -97,8 +100,8 @@ pub struct Contest<'a> {
     pub hardness: &'a [f64],
     /// How much the reference steers each of `suffixes`, by any measure; nothing where that is not known.
     pub steerability: &'a [f64],
-    /// What each candidate is an edit of, in their order; nothing where they are not edits.
-    pub parents: &'a [Vec<u32>],
+    /// What candidates are edits of, by candidate: prefixes that were scored exactly, for all or for none.
+    pub parents: Option<&'a BTreeMap<Vec<u32>, Vec<u32>>>,
     /// What comes before the exact scores, if anything.
     pub screening: Option<Screening>,
 }
@@ -128,9 +131,9 @@ fn score(terms: &[SuffixCe]) -> f64 {
 pub struct Standings {
     /// One a candidate, in their order.
     pub outcomes: Vec<Outcome>,
-    /// One a candidate, in their order: how many came further, or came as far with a lower cross-entropy.
+    /// One a candidate, in their order: its place, 0 for the winner, by how far it came and then by its score.
     pub places: Vec<usize>,
-    /// The winner's terms, in the order of the contest's suffixes, where it was scored in this contest.
+    /// The winner's terms, in the order of the contest's suffixes.
     pub winner_terms: Option<Vec<SuffixCe>>,
     /// Forwards of one (candidate, suffix) that brute force would have needed and this did not. Less than
     /// none where racing scored more twice than it dropped.
@@ -156,20 +159,12 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// How far a candidate came.
+/// How far a candidate came that was dropped.
 struct Dropped {
-    /// On the suffixes that it was scored on: the mean over them, or a bound of that over all.
+    /// The bound that its cross-entropy is not below; after a screening, what is expected of it.
     ce: f64,
-    /// What it would have scored on all, by the best guess that there is.
-    expected: f64,
+    /// Suffixes that it came through; those of a screening come before all others.
     suffixes: usize,
-}
-
-impl Dropped {
-    fn of(runner: &Runner<'_>) -> Self {
-        let ce = score(&runner.terms);
-        Dropped { ce, expected: ce, suffixes: runner.terms.len() }
-    }
 }
 
 impl<'a> Contest<'a> {
@@ -181,7 +176,7 @@ impl<'a> Contest<'a> {
             keep: 1,
             hardness: &[],
             steerability: &[],
-            parents: &[],
+            parents: None,
             screening: None,
         }
     }
@@ -203,11 +198,7 @@ impl<'a> Contest<'a> {
         let mut dropped = BTreeMap::new();
         distinct = match self.screening {
             Some(Screening::Racing(racing)) => self.race(objective, &order, distinct, racing, &mut dropped)?,
-            Some(Screening::Halving(halving)) => {
-                let parents = candidates.iter().map(Vec::as_slice).zip(self.parents);
-                let parents = parents.filter_map(|(ids, parent)| Some((ids, known.0.get(parent)?.as_slice())));
-                self.halve(objective, distinct, halving, &parents.collect(), &mut dropped)?
-            }
+            Some(Screening::Halving(halving)) => self.halve(objective, distinct, halving, known, &mut dropped)?,
             None => distinct,
         };
         let mut runners: Vec<Runner<'_>> = distinct.into_iter().map(Runner::new).collect();
@@ -215,8 +206,8 @@ impl<'a> Contest<'a> {
         let total = self.total_weight(objective);
         for runner in &runners {
             if runner.dropped {
-                let bound = runner.sum() / total;
-                dropped.insert(runner.ids.to_vec(), Dropped { ce: bound, ..Dropped::of(runner) });
+                let suffixes = self.suffixes.len() + runner.terms.len();
+                dropped.insert(runner.ids.to_vec(), Dropped { ce: runner.sum() / total, suffixes });
             } else {
                 known.0.insert(runner.ids.to_vec(), self.in_place(&order, &runner.terms));
             }
@@ -225,17 +216,16 @@ impl<'a> Contest<'a> {
             .iter()
             .map(|ids| match (known.score(ids), dropped.get(ids)) {
                 (Some(ce), _) => (Outcome::Scored(ce), (usize::MAX, ce)),
-                (None, Some(dropped)) => (Outcome::AtLeast(dropped.ce), (dropped.suffixes, dropped.expected)),
+                (None, Some(dropped)) => (Outcome::AtLeast(dropped.ce), (dropped.suffixes, dropped.ce)),
                 (None, None) => (Outcome::AtLeast(f64::INFINITY), (0, f64::INFINITY)),
             })
             .unzip();
-        let winner = best(&outcomes).map(|at| candidates[at].as_slice());
-        let winner = runners.iter().find(|runner| winner == Some(runner.ids));
+        let winner = best(&outcomes).and_then(|at| known.0.get(&candidates[at]));
         let brute_force = (candidates.len() * self.suffixes.len()) as i64;
         Ok(Standings {
             places: places(&came),
             outcomes,
-            winner_terms: winner.map(|runner| self.in_place(&order, &runner.terms)),
+            winner_terms: winner.cloned(),
             saved: brute_force - (objective.evaluations() - before) as i64,
         })
     }
@@ -347,10 +337,14 @@ impl<'a> Contest<'a> {
             let leader = going.iter().min_by(|a, b| a.sum().total_cmp(&b.sum()));
             let Some(leader) = leader.map(|leader| leader.terms.clone()) else { break };
             for runner in going {
-                runner.dropped = chance_to_be_better(&runner.terms, &leader) < racing.error;
+                if chance_to_be_better(&runner.terms, &leader) < racing.error {
+                    runner.dropped = true;
+                    let (ce, suffixes) = (score(&runner.terms), runner.terms.len());
+                    dropped.insert(runner.ids.to_vec(), Dropped { ce, suffixes });
+                }
             }
         }
-        Ok(survivors(runners, dropped))
+        Ok(survivors(runners))
     }
 
     /// Drops by quota; returns the survivors.
@@ -359,15 +353,20 @@ impl<'a> Contest<'a> {
         objective: &Objective,
         candidates: Vec<&'c [u32]>,
         halving: Halving,
-        parents: &BTreeMap<&[u32], &[SuffixCe]>,
+        known: &KnownScores,
         dropped: &mut BTreeMap<Vec<u32>, Dropped>,
     ) -> Result<Vec<&'c [u32]>, ObjectiveError> {
         let mut runners: Vec<Runner<'_>> = candidates.iter().map(|&ids| Runner::new(ids)).collect();
         let order = self.telling_order(halving.offset);
+        let parents: BTreeMap<&[u32], &[SuffixCe]> = self
+            .parents
+            .into_iter()
+            .flatten()
+            .filter_map(|(ids, parent)| Some((ids.as_slice(), known.0.get(parent)?.as_slice())))
+            .collect();
         let expected = |runner: &Runner<'_>| match parents.get(runner.ids) {
             None => score(&runner.terms),
             Some(parent) => {
-                // On one and the same suffix prefixes differ more by what they are edits of than by the edits.
                 let seen: Vec<SuffixCe> = order.iter().take(runner.terms.len()).map(|&at| parent[at]).collect();
                 score(parent) + score(&runner.terms) - score(&seen)
             }
@@ -386,21 +385,18 @@ impl<'a> Contest<'a> {
                 going.into_iter().map(|runner| (expected(runner), runner)).collect();
             ranked.sort_by(|(a, one), (b, other)| a.total_cmp(b).then(one.ids.cmp(other.ids)));
             let through = ranked.len().div_ceil(Halving::ONE_IN).max(finalists);
-            for (expected, runner) in ranked.into_iter().skip(through) {
+            for (expected, runner) in ranked.drain(through..) {
                 runner.dropped = true;
-                dropped.insert(runner.ids.to_vec(), Dropped { expected, ..Dropped::of(runner) });
+                dropped.insert(runner.ids.to_vec(), Dropped { ce: expected, suffixes: runner.terms.len() });
             }
             seen += more;
             more = (2 * more).min(most - seen);
         }
-        Ok(runners.into_iter().filter(|runner| !runner.dropped).map(|runner| runner.ids).collect())
+        Ok(survivors(runners))
     }
 }
 
-/// Tells the runners that are dropped from those that are not.
-fn survivors<'c>(runners: Vec<Runner<'c>>, dropped: &mut BTreeMap<Vec<u32>, Dropped>) -> Vec<&'c [u32]> {
-    let out = runners.iter().filter(|runner| runner.dropped);
-    dropped.extend(out.map(|runner| (runner.ids.to_vec(), Dropped::of(runner))));
+fn survivors(runners: Vec<Runner<'_>>) -> Vec<&[u32]> {
     runners.into_iter().filter(|runner| !runner.dropped).map(|runner| runner.ids).collect()
 }
 

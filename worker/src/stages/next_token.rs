@@ -23,6 +23,18 @@ impl Context {
         Self::after_request(search, &format!("Say this in other words, in one short sentence: {}", search.spec.teacher))
     }
 
+    /// Log-probabilities at every place of one text, `(places, vocab)`: what comes first, where the context is not
+    /// empty, and after each of its tokens.
+    pub fn along(&self, search: &Search<'_>, text: &[u32]) -> Result<Vec<Vec<f32>>, StageError> {
+        let targets = vec![0; text.len() + usize::from(!self.ids.is_empty())];
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = [&self.ids, text].concat();
+        let segment = Segment { parent: None, input: Input::Ids(&ids), targets: &targets };
+        Ok(log_softmax(&search.objective.backend().logits(&[segment])?)?.to_vec2::<f32>()?)
+    }
+
     /// Positions that it and a prefix of full length after it take, with the chat before it.
     pub fn positions(&self, search: &Search<'_>) -> Result<usize, StageError> {
         let before = search.tokenizer.encode(search.tokenizer.chat_pre())?.len();
@@ -54,19 +66,6 @@ impl Context {
         }
         Ok(rows)
     }
-}
-
-/// The `count` likeliest tokens of a row of log-probabilities that are allowed by themselves, the likeliest first.
-pub fn likeliest(search: &Search<'_>, row: &[f32], count: usize) -> Vec<u32> {
-    let allowed = search.rules.allowed();
-    let mut tokens: Vec<u32> = (0..row.len() as u32).filter(|&id| allowed.get(id as usize) == Some(&true)).collect();
-    let order = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
-    if tokens.len() > count {
-        tokens.select_nth_unstable_by(count, order);
-        tokens.truncate(count);
-    }
-    tokens.sort_by(order);
-    tokens
 }
 
 /// Of each row.

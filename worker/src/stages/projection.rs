@@ -14,6 +14,7 @@ use crate::backend::Backend;
 use candle_core::{D, Tensor};
 use rand::RngExt;
 use shared::catalogue::StageDeclaration;
+use std::collections::BTreeMap;
 
 pub struct Projection;
 
@@ -149,7 +150,7 @@ impl Nearest {
         let scores = self.scores(search.objective.backend(), embeds)?;
         let mut projected = Projected { ids: Vec::new(), mean_score: 0.0, moved: 0 };
         for (position, here) in scores.iter().enumerate() {
-            let permitted = nearest_allowed(search, here, tries);
+            let permitted = highest_allowed(search, here, tries);
             let id = first_feasible(search, &projected.ids, permitted.into_iter(), position, scores.len())?;
             projected.moved += usize::from(here.iter().any(|score| score.total_cmp(&here[id as usize]).is_gt()));
             projected.mean_score += f64::from(here[id as usize]) / scores.len() as f64;
@@ -166,7 +167,7 @@ pub fn nearest_feasible(search: &Search<'_>, embeds: &Tensor, tries: usize) -> R
 
 /// The `count` allowed tokens with the highest scores `(vocab)`, best first; equal scores by id, so that
 /// the order never depends on the sort.
-pub fn nearest_allowed(search: &Search<'_>, scores: &[f32], count: usize) -> Vec<u32> {
+pub fn highest_allowed(search: &Search<'_>, scores: &[f32], count: usize) -> Vec<u32> {
     let by_score = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
     let allowed = search.rules.allowed();
     let is_allowed = |id: &u32| allowed.get(*id as usize).copied().unwrap_or(false);
@@ -179,15 +180,33 @@ pub fn nearest_allowed(search: &Search<'_>, scores: &[f32], count: usize) -> Vec
     ids
 }
 
-/// The `count` allowed tokens whose embeddings are nearest to a token's own (cosine), nearest first, itself
-/// left out.
-pub fn nearest_tokens(search: &Search<'_>, id: u32, count: usize) -> Result<Vec<u32>, StageError> {
-    let backend = search.objective.backend();
-    let scores = Nearest::new(backend, Nearness::Cosine)?.scores(backend, &backend.embed(&[id])?)?;
-    let mut tokens = nearest_allowed(search, &scores[0], count + 1);
-    tokens.retain(|&other| other != id);
-    tokens.truncate(count);
-    Ok(tokens)
+/// Which allowed tokens are near which: computed when a token is asked for first.
+pub struct NearTokens {
+    nearest: Nearest,
+    count: usize,
+    known: BTreeMap<u32, Vec<u32>>,
+}
+
+impl NearTokens {
+    /// `count` of them a token.
+    pub fn new(search: &Search<'_>, count: usize) -> Result<Self, StageError> {
+        let nearest = Nearest::new(search.objective.backend(), Nearness::Cosine)?;
+        Ok(NearTokens { nearest, count, known: BTreeMap::new() })
+    }
+
+    /// The allowed tokens whose embeddings are nearest to a token's own (cosine), nearest first, itself left out.
+    pub fn of(&mut self, search: &Search<'_>, id: u32) -> Result<Vec<u32>, StageError> {
+        if let Some(near) = self.known.get(&id) {
+            return Ok(near.clone());
+        }
+        let backend = search.objective.backend();
+        let scores = self.nearest.scores(backend, &backend.embed(&[id])?)?;
+        let mut near = highest_allowed(search, &scores[0], self.count + 1);
+        near.retain(|&other| other != id);
+        near.truncate(self.count);
+        self.known.insert(id, near.clone());
+        Ok(near)
+    }
 }
 
 /// Random allowed tokens that satisfy the constraints together.

@@ -54,9 +54,9 @@ pub struct Search<'a> {
     pub reference: Vec<u32>,
     /// Train scores that are known exactly.
     pub known: KnownScores,
-    /// Every prefix that was scored on the train suffixes, or dropped while it was, with its place in the latest
-    /// contest that it took part in.
-    pub tried: BTreeMap<Vec<u32>, usize>,
+    /// Every prefix that was scored on the train suffixes, or dropped while it was, with the share of the candidates
+    /// that came further in the latest contest that it took part in.
+    pub tried: BTreeMap<Vec<u32>, f64>,
     /// How the teacher's effect shows in a completion, where a rule knows it.
     pub adherence: Option<AdherenceRule>,
     /// How hard the train suffixes were for the latest winner, in their order.
@@ -121,27 +121,20 @@ impl Search<'_> {
         self.hold(step, candidates, Contest { incumbent, keep, screening, ..Contest::new(&[]) })
     }
 
-    /// Edits of prefixes that were scored on all train suffixes, `parents` in the order of the candidates: a
-    /// screening compares how much each differs from what it is an edit of.
-    pub fn contest_of_edits(
+    /// Runs a contest on the train suffixes, whatever suffixes it names; all candidates are logged.
+    pub fn hold(
         &mut self,
         step: usize,
         candidates: &[Vec<u32>],
-        parents: &[Vec<u32>],
-        keep: usize,
-        screening: Option<Screening>,
+        contest: Contest<'_>,
     ) -> Result<Vec<Outcome>, StageError> {
-        self.hold(step, candidates, Contest { parents, keep, screening, ..Contest::new(&[]) })
-    }
-
-    /// Runs a contest on the train suffixes.
-    fn hold(&mut self, step: usize, candidates: &[Vec<u32>], contest: Contest<'_>) -> Result<Vec<Outcome>, StageError> {
         let train = self.objective.indices(Split::Train);
         let steerability = self.steerability(&train);
         let contest = Contest { suffixes: &train, hardness: &self.hardness, steerability: &steerability, ..contest };
         let standings = contest.run(self.objective, candidates, &mut self.known)?;
         self.objective.save_evaluations(standings.saved);
-        self.tried.extend(candidates.iter().cloned().zip(standings.places));
+        let place = |place: usize| place as f64 / candidates.len() as f64;
+        self.tried.extend(candidates.iter().cloned().zip(standings.places.into_iter().map(place)));
         if let Some(terms) = standings.winner_terms {
             self.hardness = terms.iter().map(|term| term.ce * term.weight).collect();
         }

@@ -2,12 +2,10 @@
 //! would write there, and edits that change the length (FLRT, Thompson and Sklar 2024).
 
 use super::super::moves::Replacement;
-use super::super::next_token::{Context, likeliest};
-use super::super::projection::nearest_tokens;
+use super::super::next_token::Context;
+use super::super::projection::{NearTokens, highest_allowed};
 use super::super::{Search, StageError};
 use rand::RngExt;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// Everything that candidates of one prefix are drawn from.
 pub struct Proposals {
@@ -21,7 +19,7 @@ pub struct Proposals {
 }
 
 /// Tokens near the present one that are drawn from.
-const NEAR: usize = 24;
+pub const NEAR: usize = 24;
 /// Tokens that the model would write that are drawn from.
 const WRITTEN: usize = 48;
 
@@ -31,25 +29,17 @@ impl Proposals {
         Proposals { gradient, near: Vec::new(), written: Vec::new() }
     }
 
-    /// Makes all for a prefix. `known` remembers which tokens are near which.
+    /// Makes all for a prefix.
     pub fn new(
         search: &Search<'_>,
         ids: &[u32],
         gradient: Vec<Vec<Replacement>>,
-        known: &mut BTreeMap<u32, Vec<u32>>,
+        near: &mut NearTokens,
     ) -> Result<Self, StageError> {
-        let mut near = Vec::with_capacity(ids.len());
-        for &id in ids {
-            let here = match known.entry(id) {
-                Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(nearest_tokens(search, id, NEAR)?),
-            };
-            near.push(here.clone());
-        }
-        let beginnings: Vec<&[u32]> = (1..=ids.len()).map(|end| &ids[..end]).collect();
-        let written = Context::default().log_probabilities(search, &beginnings)?.into_iter().map(|row| {
+        let near = ids.iter().map(|&id| near.of(search, id)).collect::<Result<_, _>>()?;
+        let written = Context::default().along(search, ids)?.into_iter().map(|row| {
             let mut sum = 0.0;
-            let cumulated = likeliest(search, &row, WRITTEN).into_iter().map(|id| {
+            let cumulated = highest_allowed(search, &row, WRITTEN).into_iter().map(|id| {
                 sum += f64::from(row[id as usize]).exp();
                 (id, sum)
             });

@@ -8,16 +8,17 @@
 
 mod edits;
 
-use self::edits::Proposals;
+use self::edits::{NEAR, Proposals};
 use super::moves::{Replacement, init, replacements, scoring, screening, start};
 use super::params::{choice, integer};
+use super::projection::NearTokens;
 use super::{Best, Params, Search, Stage, StageError};
 use crate::contest::{Outcome, best};
 use crate::objective::PrefixInput;
 use rand::RngExt;
 use rand::seq::index;
 use shared::catalogue::StageDeclaration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub struct Gcg;
 
@@ -62,7 +63,7 @@ impl Stage for Gcg {
         let keep = params.usize("buffer");
         let mut seen = BTreeSet::from([first.ids.clone()]);
         let mut buffer = vec![Attempt { best: first, proposals: None }];
-        let mut near = BTreeMap::new();
+        let mut near = NearTokens::new(search, NEAR)?;
         let (mut improvements, mut without_better) = (0, 0);
         for step in 1..=params.usize("steps") {
             if search.spent() {

@@ -1,7 +1,7 @@
 //! Projection by beam search: tokens are put in place of the free vectors from left to right, and every
 //! step asks the true loss of what stands so far, completed by the vectors that are not replaced yet.
 
-use super::{Nearest, Nearness, nearest_allowed};
+use super::{Nearest, Nearness, highest_allowed};
 use crate::objective::{PrefixInput, mean};
 use crate::stages::{Params, Search, StageError};
 use candle_core::Tensor;
@@ -21,7 +21,7 @@ pub fn search_beam(search: &Search<'_>, embeds: &Tensor, params: &Params) -> Res
             return Ok(Vec::new());
         }
         // 1. Continue every beam by the nearest tokens that may follow it.
-        let nearest = nearest_allowed(search, scores, params.usize("candidates"));
+        let nearest = highest_allowed(search, scores, params.usize("candidates"));
         let mut extended = Vec::new();
         let mut objection = None;
         for beam in &beams {

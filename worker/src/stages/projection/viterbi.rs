@@ -4,7 +4,7 @@
 //! A sequence scores the sum of the cosine similarities to the free vectors, plus `bigram_weight` times the
 //! log-probabilities that the model gives each token right after the one before it.
 
-use super::{Nearest, Nearness, nearest_allowed};
+use super::{Nearest, Nearness, highest_allowed};
 use crate::stages::next_token::Context;
 use crate::stages::{Params, Search, StageError};
 use candle_core::Tensor;
@@ -18,7 +18,7 @@ pub fn search_viterbi(search: &Search<'_>, embeds: &Tensor, params: &Params) -> 
     let backend = search.objective.backend();
     let scores = Nearest::new(backend, Nearness::Cosine)?.scores(backend, embeds)?;
     let tokens: Vec<Vec<u32>> =
-        scores.iter().map(|scores| nearest_allowed(search, scores, params.usize("top_k"))).collect();
+        scores.iter().map(|scores| highest_allowed(search, scores, params.usize("top_k"))).collect();
     let emissions: Vec<Vec<f64>> = tokens
         .iter()
         .zip(&scores)

@@ -1,88 +1,102 @@
-//! What a walk tries next: edits of one prefix, and what two prefixes make together.
+//! What a walk tries next: edits of one prefix, and what one lends another.
 
 use super::super::moves::Replacement;
-use super::super::next_token::{Context, likeliest};
-use super::super::projection::nearest_tokens;
+use super::super::next_token::Context;
+use super::super::projection::{NearTokens, highest_allowed};
 use super::super::{Params, Search, StageError};
 use super::Choice;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Every edit that is worth a try: in place of each token those near it, and the options of that position of the
-/// reference; at any place once more what carries the meaning or is there already; both where the model would
-/// write it; neighbours swapped; and each token left out.
-pub fn edits(
-    search: &Search<'_>,
-    ids: &[u32],
-    options: &[Vec<Choice>],
-    params: &Params,
-) -> Result<Vec<Vec<u32>>, StageError> {
-    let few = params.usize("near").div_ceil(2);
-    let written = written(search, ids, params.usize("written"))?;
-    let written_at = |place: usize| written.get(place).into_iter().flatten().copied();
-    let mut edits = Vec::new();
-    for (position, &id) in ids.iter().enumerate() {
-        let near = nearest_tokens(search, id, few)?.into_iter();
-        let before = options.get(position).into_iter().flatten().take(few).map(|choice| choice.id);
-        for id in near.chain(before).chain(written_at(position)) {
-            edits.push(Replacement { position, id, predicted: 0.0 }.applied(ids));
-        }
-        if ids.len() > 1 {
-            edits.push([&ids[..position], &ids[position + 1..]].concat());
-        }
-        if position > 0 {
-            let mut swapped = ids.to_vec();
-            swapped.swap(position - 1, position);
-            edits.push(swapped);
-        }
-    }
-    if ids.len() < search.spec.prefix_tokens {
-        let carriers: Vec<u32> = carriers(options).iter().take(few).map(|choice| choice.id).collect();
-        for gap in 0..=ids.len() {
-            let inserted = carriers.iter().chain(ids).copied().chain(written_at(gap));
-            edits.extend(inserted.map(|id| [&ids[..gap], &[id], &ids[gap..]].concat()));
-        }
-    }
-    edits.sort_unstable();
-    edits.dedup();
-    Ok(edits)
+/// What edits are made of.
+pub struct Moves {
+    /// What may stand at each position of the reference, the least harmful first.
+    options: Vec<Vec<Choice>>,
+    near: NearTokens,
+    /// Tokens of each kind that are tried at a place.
+    few: usize,
+    /// The request to say the reference in other words; nothing where the model's context has no room for it.
+    paraphrase: Option<Context>,
+    /// Tokens tried at a place that the model would write there, so asked.
+    written: usize,
 }
 
-/// By place, the end included: the allowed tokens that the model would likeliest write there, asked to say the
-/// reference in other words. Nothing where its context has no room for that.
-fn written(search: &Search<'_>, ids: &[u32], count: usize) -> Result<Vec<Vec<u32>>, StageError> {
-    let context = Context::paraphrase(search)?;
-    if count == 0 || context.positions(search)? > search.objective.backend().config().context_length {
-        return Ok(Vec::new());
+impl Moves {
+    /// Of the options at each position of the reference.
+    pub fn new(
+        search: &Search<'_>,
+        options: Vec<Vec<Choice>>,
+        near: NearTokens,
+        params: &Params,
+    ) -> Result<Self, StageError> {
+        let paraphrase = Context::paraphrase(search)?;
+        let fits = paraphrase.positions(search)? <= search.objective.backend().config().context_length;
+        let (few, written) = (params.usize("near").div_ceil(2), params.usize("written"));
+        Ok(Moves { options, near, few, paraphrase: fits.then_some(paraphrase), written })
     }
-    let beginnings: Vec<&[u32]> = (0..=ids.len()).map(|end| &ids[..end]).collect();
-    let rows = context.log_probabilities(search, &beginnings)?;
-    Ok(rows.iter().map(|row| likeliest(search, row, count)).collect())
-}
 
-/// The options of the position that carries most of the meaning: where even the least harmful does most harm.
-fn carriers(options: &[Vec<Choice>]) -> &[Choice] {
-    let least = |here: &[Choice]| here.first().map_or(f64::NEG_INFINITY, |choice| choice.harm);
-    let most = options.iter().max_by(|a, b| least(a).total_cmp(&least(b)));
-    most.map_or(&[], Vec::as_slice)
-}
-
-/// Each prefix with one of the differences that another one has from it, for every two of them, and the place of the
-/// prefix. Where two edits of one prefix each help, this is where they come together.
-pub fn mixed(prefixes: &[&Vec<u32>]) -> BTreeMap<Vec<u32>, usize> {
-    let mut mixed = BTreeMap::new();
-    for (at, to) in prefixes.iter().enumerate() {
-        for (_, from) in prefixes.iter().enumerate().filter(|(other, _)| *other != at) {
-            for (out, into) in differences(to, from) {
-                mixed.entry([&to[..out.start], &from[into], &to[out.end..]].concat()).or_insert(at);
+    /// Every edit that is worth a try: in place of each token those near it, the options of that position of the
+    /// reference, and what the model would write there; between any two what carries the meaning, what is there
+    /// already, and what the model would write; any two swapped; and each left out.
+    pub fn edits(&mut self, search: &Search<'_>, ids: &[u32]) -> Result<Vec<Vec<u32>>, StageError> {
+        let written = self.written(search, ids)?;
+        let written_at = |place: usize| written.get(place).into_iter().flatten().copied();
+        let mut edits = Vec::new();
+        for (position, &id) in ids.iter().enumerate() {
+            let near = self.near.of(search, id)?.into_iter().take(self.few);
+            let options = self.options.get(position).into_iter().flatten().take(self.few).map(|choice| choice.id);
+            for id in near.chain(options).chain(written_at(position)) {
+                edits.push(Replacement { position, id, predicted: 0.0 }.applied(ids));
+            }
+            if ids.len() > 1 {
+                edits.push([&ids[..position], &ids[position + 1..]].concat());
+            }
+            for other in 0..position {
+                let mut swapped = ids.to_vec();
+                swapped.swap(other, position);
+                edits.push(swapped);
             }
         }
+        if ids.len() < search.spec.prefix_tokens {
+            let carriers = self.carriers().iter().take(self.few).map(|choice| choice.id);
+            let carriers: Vec<u32> = carriers.collect();
+            for gap in 0..=ids.len() {
+                let inserted = carriers.iter().chain(ids).copied().chain(written_at(gap));
+                edits.extend(inserted.map(|id| [&ids[..gap], &[id], &ids[gap..]].concat()));
+            }
+        }
+        edits.sort_unstable();
+        edits.dedup();
+        Ok(edits)
     }
-    mixed
+
+    /// By place, the end included: the allowed tokens that the model would likeliest write there.
+    fn written(&self, search: &Search<'_>, ids: &[u32]) -> Result<Vec<Vec<u32>>, StageError> {
+        match &self.paraphrase {
+            Some(context) if self.written > 0 => {
+                let rows = context.along(search, ids)?;
+                Ok(rows.iter().map(|row| highest_allowed(search, row, self.written)).collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The options of the position that carries most of the meaning: where even the least harmful does most harm.
+    fn carriers(&self) -> &[Choice] {
+        let least = |here: &[Choice]| here.first().map_or(f64::NEG_INFINITY, |choice| choice.harm);
+        let most = self.options.iter().max_by(|a, b| least(a).total_cmp(&least(b)));
+        most.map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A prefix with one of the differences that another has from it, for each of these. Where two edits of one prefix
+/// each help, this is where they come together.
+pub fn mixed(to: &[u32], from: &[u32]) -> Vec<Vec<u32>> {
+    let lent = |(out, into): (Range<usize>, Range<usize>)| [&to[..out.start], &from[into], &to[out.end..]].concat();
+    differences(to, from).into_iter().map(lent).collect()
 }
 
 /// Where two lists differ around what they have in common (a longest common subsequence): what to take out of the
-/// first for what of the second.
+/// first for what of the second. Where as many go as come, one by one.
 fn differences(a: &[u32], b: &[u32]) -> Vec<(Range<usize>, Range<usize>)> {
     // common[i][j]: length of the longest common subsequence of a[i..] and b[j..].
     let mut common = vec![vec![0; b.len() + 1]; a.len() + 1];
@@ -91,16 +105,19 @@ fn differences(a: &[u32], b: &[u32]) -> Vec<(Range<usize>, Range<usize>)> {
             common[i][j] = if a[i] == b[j] { 1 + common[i + 1][j + 1] } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
+    let is_common = |i: usize, j: usize| i < a.len() && j < b.len() && a[i] == b[j];
     let (mut i, mut j, mut differences) = (0, 0, Vec::new());
     while i < a.len() || j < b.len() {
         let (from_i, from_j) = (i, j);
-        while (i < a.len() || j < b.len()) && !(i < a.len() && j < b.len() && a[i] == b[j]) {
+        while (i < a.len() || j < b.len()) && !is_common(i, j) {
             if j == b.len() || (i < a.len() && common[i + 1][j] >= common[i][j + 1]) { i += 1 } else { j += 1 }
         }
-        if (i, j) != (from_i, from_j) {
+        if i - from_i == j - from_j {
+            differences.extend((0..i - from_i).map(|k| (from_i + k..from_i + k + 1, from_j + k..from_j + k + 1)));
+        } else {
             differences.push((from_i..i, from_j..j));
         }
-        while i < a.len() && j < b.len() && a[i] == b[j] {
+        while is_common(i, j) {
             (i, j) = (i + 1, j + 1);
         }
     }
@@ -114,10 +131,12 @@ mod tests {
 
     #[test]
     fn two_edits_of_one_prefix_come_together() {
-        // 1 2 3 4 with 3 replaced, and with 9 at its end.
-        let mixed = mixed(&[&vec![1, 2, 7, 4], &vec![1, 2, 3, 4, 9]]);
-        let mixed: Vec<Vec<u32>> = mixed.into_keys().collect();
-        assert_eq!(mixed, vec![vec![1, 2, 3, 4], vec![1, 2, 7, 4, 9]], "and what they were made of");
+        // 1 2 3 4 with 3 replaced, with 9 at its end, and with 2 replaced.
+        let (third, end, second) = ([1, 2, 7, 4], [1, 2, 3, 4, 9], [1, 8, 3, 4]);
+        assert!(mixed(&third, &end).contains(&vec![1, 2, 7, 4, 9]));
+        assert!(mixed(&end, &third).contains(&vec![1, 2, 7, 4, 9]));
+        assert!(mixed(&third, &second).contains(&vec![1, 8, 7, 4]), "neighbours too");
+        assert!(mixed(&third, &third).is_empty());
     }
 
     proptest! {

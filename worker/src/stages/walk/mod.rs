@@ -13,20 +13,20 @@
 
 mod edits;
 
-use self::edits::{edits, mixed};
+use self::edits::{Moves, mixed};
 use super::moves::{Replacement, start};
 use super::params::integer;
-use super::projection::nearest_tokens;
+use super::projection::NearTokens;
 use super::{Best, Params, Search, Stage, StageError};
 use crate::backend::Precision;
-use crate::contest::{Halving, Outcome, Screening, most_telling_first};
+use crate::contest::{Contest, Halving, Outcome, Screening, most_telling_first};
 use crate::objective::{PrefixInput, mean};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use shared::catalogue::StageDeclaration;
 use shared::event::{Candidate, Event};
 use shared::spec::Split;
-use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub struct Walk;
 
@@ -47,7 +47,7 @@ impl Stage for Walk {
                     "prefixes",
                     (1, 256),
                     4,
-                    "Best prefixes that are edited: half of a round's edits are of the best, a quarter of the next, and so on.",
+                    "Best prefixes that are edited: half of a round's edits are of the best, a quarter of the next, and so on; each is also given what the others have.",
                 ),
                 integer("rounds", "rounds", (0, 1000), 12, "Rounds of edits afterwards, at most."),
                 integer("edits", "prefixes", (1, 4096), 160, "Edits tried in a round."),
@@ -62,7 +62,7 @@ impl Stage for Walk {
                     "written",
                     "tokens",
                     (0, 4096),
-                    8,
+                    2,
                     "Tokens tried at each place that the model would likeliest write there, saying the reference in other words; 0 for none.",
                 ),
                 integer("patience", "rounds", (1, 1000), 4, "Ends after so many rounds without a better prefix."),
@@ -78,11 +78,12 @@ impl Stage for Walk {
         let mut reference = search.reference.clone();
         reference.truncate(search.spec.prefix_tokens);
         // 1. What may stand at each position, the least harmful first.
-        let options = options(search, &reference, params)?;
+        let mut near = NearTokens::new(search, params.usize("near"))?;
+        let options = options(search, &reference, &mut near, params)?;
         search.progress(1);
         // 2. Whole prefixes of these. Where none breaks no rule, the nearest allowed tokens must do.
         let crossed = crossed(search, &options, params)?;
-        let mut parents = contest(search, 2, &crossed, &[], params)?;
+        let mut parents = contest(search, 2, &crossed, None, params)?;
         if parents.is_empty() {
             let nearest = start(search, "reference", "walk")?;
             parents.push(Scored { ce: pooled(search, &nearest), best: nearest });
@@ -92,7 +93,8 @@ impl Stage for Walk {
         search.offer(2, walked.clone());
         search.progress(2);
         // 3. On from there.
-        let (edited, taken) = edit(search, parents, &options, params)?;
+        let mut moves = Moves::new(search, options, near, params)?;
+        let (edited, taken) = edit(search, parents, &mut moves, params)?;
         let (before, after) = (walked.ce_train, edited.ce_train);
         Ok(format!("cross-entropy {before:.3} out of the reference, {after:.3} after {taken} edits"))
     }
@@ -108,12 +110,16 @@ struct Choice {
 
 /// What may stand at each position of the reference: allowed tokens as they are, and in place of forbidden
 /// ones those near them, the least harmful first. All are logged as dropped, since none was scored on all suffixes.
-fn options(search: &mut Search<'_>, reference: &[u32], params: &Params) -> Result<Vec<Vec<Choice>>, StageError> {
+fn options(
+    search: &mut Search<'_>,
+    reference: &[u32],
+    near: &mut NearTokens,
+    params: &Params,
+) -> Result<Vec<Vec<Choice>>, StageError> {
     let mut singles = Vec::new();
     for (position, &id) in reference.iter().enumerate() {
         if search.rules.banned_by(id).is_some() {
-            let near = nearest_tokens(search, id, params.usize("near"))?;
-            singles.extend(near.into_iter().map(|id| Replacement { position, id, predicted: 0.0 }));
+            singles.extend(near.of(search, id)?.into_iter().map(|id| Replacement { position, id, predicted: 0.0 }));
         }
     }
     let train = search.objective.indices(Split::Train);
@@ -175,21 +181,23 @@ fn crossed(search: &Search<'_>, options: &[Vec<Choice>], params: &Params) -> Res
 fn edit(
     search: &mut Search<'_>,
     mut parents: Vec<Scored>,
-    options: &[Vec<Choice>],
+    moves: &mut Moves,
     params: &Params,
 ) -> Result<(Best, usize), StageError> {
     parents.truncate(params.usize("parents"));
     let (mut taken, mut without_better) = (0, 0);
+    let mut refused = BTreeSet::new();
     for step in 3..3 + params.usize("rounds") {
         if search.spent() {
             break;
         }
-        let Drawn { candidates, edited } = draw(search, &parents, options, params)?;
-        if candidates.is_empty() {
+        let edited = draw(search, &parents, moves, &mut refused, params)?;
+        if edited.is_empty() {
             break;
         }
         let standing = parents[0].ce;
-        parents.extend(contest(search, step, &candidates, &edited, params)?);
+        let candidates: Vec<Vec<u32>> = edited.keys().cloned().collect();
+        parents.extend(contest(search, step, &candidates, Some(&edited), params)?);
         // Stable: of equals, the one that was there first.
         parents.sort_by(|a, b| a.ce.total_cmp(&b.ce));
         parents.truncate(params.usize("parents"));
@@ -210,52 +218,44 @@ fn edit(
     Ok((parents.swap_remove(0).best, taken))
 }
 
-/// What a round tries, and what each of that is an edit of.
-struct Drawn {
-    candidates: Vec<Vec<u32>>,
-    edited: Vec<Vec<u32>>,
-}
-
-/// A round's candidates, none of which breaks a rule: each parent with a difference that another one has from it, and
-/// then edits, half of them of the first parent, a quarter of the next, and so on.
+/// A round's candidates, none of which breaks a rule, with what each is an edit of: half of them of the first parent,
+/// a quarter of the next, and so on. `refused` are those that were found to break a rule.
 fn draw(
     search: &mut Search<'_>,
     parents: &[Scored],
-    options: &[Vec<Choice>],
+    moves: &mut Moves,
+    refused: &mut BTreeSet<Vec<u32>>,
     params: &Params,
-) -> Result<Drawn, StageError> {
+) -> Result<BTreeMap<Vec<u32>, Vec<u32>>, StageError> {
     let parents: Vec<&Vec<u32>> = parents.iter().map(|parent| &parent.best.ids).collect();
     let mut decks = Vec::with_capacity(parents.len());
     for ids in &parents {
-        decks.push(Deck::new(search, edits(search, ids, options, params)?));
+        let mut mixed: Vec<Vec<u32>> = parents.iter().flat_map(|other| mixed(ids, other)).collect();
+        mixed.retain(|ids| ids.len() <= search.spec.prefix_tokens);
+        decks.push(Deck::new(search, moves.edits(search, ids)?, mixed));
     }
-    let (most, length) = (params.usize("edits"), search.spec.prefix_tokens);
-    let mut mixed = mixed(&parents);
-    mixed.retain(|ids, _| ids.len() <= length && !search.tried.contains_key(ids));
-    let mut mixed = mixed.into_iter();
-    let (mut drawn, mut edited) = (Vec::new(), Vec::new());
-    while drawn.len() < most {
-        let (ids, parent) = match mixed.next() {
-            Some(mixed) => mixed,
-            None => {
-                let open: Vec<usize> = (0..decks.len()).filter(|&at| !decks[at].is_empty()).collect();
-                let Some((&last, others)) = open.split_last() else { break };
-                let at = others.iter().copied().find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
-                let Some(ids) = decks[at].pop(&mut search.rng) else { continue };
-                (ids, at)
-            }
-        };
-        if !drawn.contains(&ids) && search.objection(&ids)?.is_none() {
-            drawn.push(ids);
-            edited.push(parents[parent].clone());
+    let mut drawn = BTreeMap::new();
+    while drawn.len() < params.usize("edits") {
+        let open: Vec<usize> = (0..decks.len()).filter(|&at| !decks[at].is_empty()).collect();
+        let Some((&last, others)) = open.split_last() else { break };
+        let at = others.iter().copied().find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
+        let Some(ids) = decks[at].pop(&mut search.rng) else { continue };
+        if drawn.contains_key(&ids) || refused.contains(&ids) {
+            continue;
+        }
+        if search.objection(&ids)?.is_some() {
+            refused.insert(ids);
+        } else {
+            drawn.insert(ids, parents[at].clone());
         }
     }
-    Ok(Drawn { candidates: drawn, edited })
+    Ok(drawn)
 }
 
-/// The edits of one prefix that are drawn from; those scored on all suffixes are not among them.
+/// The edits of one prefix that are drawn from, from the end on; those scored on all train suffixes are not among
+/// them.
 struct Deck {
-    /// No screening has seen these. In any order.
+    /// No screening has seen these: single moves in any order, and then what other parents lend.
     fresh: Vec<Vec<u32>>,
     /// A screening has dropped these: few suffixes err, and other ones may not. Those that came furthest are last.
     dropped: Vec<Vec<u32>>,
@@ -265,12 +265,12 @@ impl Deck {
     /// Of four edits one was dropped before, while there are any.
     const DROPPED: f64 = 0.25;
 
-    fn new(search: &mut Search<'_>, mut edits: Vec<Vec<u32>>) -> Self {
-        edits.retain(|ids| !search.known.contains(ids));
-        let (mut dropped, mut fresh): (Vec<_>, Vec<_>) =
-            edits.into_iter().partition(|ids| search.tried.contains_key(ids));
-        fresh.shuffle(&mut search.rng);
-        dropped.sort_by_key(|ids| Reverse(search.tried.get(ids)));
+    fn new(search: &mut Search<'_>, mut moved: Vec<Vec<u32>>, mixed: Vec<Vec<u32>>) -> Self {
+        moved.shuffle(&mut search.rng);
+        let all = moved.into_iter().chain(mixed).filter(|ids| !search.known.contains(ids));
+        let (mut dropped, fresh): (Vec<_>, Vec<_>) = all.partition(|ids| search.tried.contains_key(ids));
+        let share_before = |ids: &Vec<u32>| search.tried.get(ids).copied().unwrap_or(1.0);
+        dropped.sort_by(|a, b| share_before(b).total_cmp(&share_before(a)));
         Deck { fresh, dropped }
     }
 
@@ -297,14 +297,15 @@ fn contest(
     search: &mut Search<'_>,
     step: usize,
     candidates: &[Vec<u32>],
-    edited: &[Vec<u32>],
+    edited: Option<&BTreeMap<Vec<u32>, Vec<u32>>>,
     params: &Params,
 ) -> Result<Vec<Scored>, StageError> {
     let (suffixes, finalists) = (params.usize("screening_suffixes"), params.usize("finalists"));
     let screening = Screening::Halving(Halving { suffixes, offset: step * suffixes });
     // No bound by what stands: that is good on train and validation together, and a better one need not beat it
     // on train alone.
-    let outcomes = search.contest_of_edits(step, candidates, edited, finalists, Some(screening))?;
+    let contest = Contest { keep: finalists, parents: edited, screening: Some(screening), ..Contest::new(&[]) };
+    let outcomes = search.hold(step, candidates, contest)?;
     let mut exact: Vec<(&Vec<u32>, f64)> = candidates
         .iter()
         .zip(outcomes)
