@@ -204,7 +204,8 @@ pub struct Candidate {
     pub ids: Vec<u32>,
     /// Weighted cross-entropy on the train suffixes, in nats a token.
     pub ce_train: f64,
-    /// It was dropped before its last suffix: the cross-entropy is at least `ce_train`.
+    /// It was dropped before its last suffix: the cross-entropy is at least `ce_train`; after a screening, that is
+    /// what was expected of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
 }

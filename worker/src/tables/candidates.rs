@@ -21,7 +21,11 @@ const COLUMNS: &[Column] = &[
     column("ce", Kind::Real, "weighted cross-entropy of the reference completions, in nats a token"),
     column("ce_none", Kind::Real, "the same without a prefix"),
     column("ce_reference", Kind::Real, "the same under the reference"),
-    column("dropped", Kind::Switch, "it was dropped before its last suffix: the cross-entropy is at least `ce`"),
+    column(
+        "dropped",
+        Kind::Switch,
+        "it was dropped before its last suffix: the cross-entropy is at least `ce`; after a screening, `ce` is what was expected of it",
+    ),
 ];
 
 /// A measurement on its way into the table.

@@ -28,7 +28,11 @@ const CONTRAST: &[Column] = &[
     column("worse_ids", Kind::Ids, "the other prefix, which differs in one token: replaced, inserted or removed"),
     column("worse_text", Kind::Text, "its text"),
     column("worse_ce_train", Kind::Real, "its weighted cross-entropy on train"),
-    column("worse_dropped", Kind::Switch, "it was dropped early: its cross-entropy is at least that"),
+    column(
+        "worse_dropped",
+        Kind::Switch,
+        "it was dropped early: its cross-entropy is at least that; after a screening, that is what was expected of it",
+    ),
     column("ce_difference", Kind::Real, "difference of the two"),
 ];
 
