@@ -135,7 +135,7 @@ mod tests {
     use crate::spec::RunSpec;
 
     fn log(ce_train: f64) -> Vec<Event> {
-        let candidate = |ce_train| Candidate { ids: vec![1, 2], ce_train, dropped: false };
+        let candidate = |ce_train| Candidate { ids: vec![1, 2], ce_train, dropped: false, estimated: false };
         vec![
             Event::Queued { spec: Box::new(RunSpec::new("m", "t")) },
             Event::Candidates { stage: 1, step: 3, candidates: vec![candidate(1.5), candidate(ce_train)] },

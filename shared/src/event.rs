@@ -204,10 +204,12 @@ pub struct Candidate {
     pub ids: Vec<u32>,
     /// Weighted cross-entropy on the train suffixes, in nats a token.
     pub ce_train: f64,
-    /// It was dropped before its last suffix: the cross-entropy is at least `ce_train`; after a screening, that is
-    /// what was expected of it.
+    /// It was dropped before its last suffix: the cross-entropy is at least `ce_train`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
+    /// A screening on a few suffixes dropped it: `ce_train` is no bound then, but what these let expect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
 /// A proposed replacement of one token.

@@ -281,7 +281,8 @@ fn prefix(step: usize) -> Prefix {
 }
 
 fn candidate(step: usize, id: usize) -> Candidate {
-    Candidate { ids: (0..6).map(|position| (step + id + position) as u32).collect(), ce_train: 2.0, dropped: false }
+    let ids = (0..6).map(|position| (step + id + position) as u32).collect();
+    Candidate { ids, ce_train: 2.0, dropped: false, estimated: false }
 }
 
 fn flip(step: usize, ce: f64) -> Flip {

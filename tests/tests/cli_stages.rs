@@ -99,30 +99,6 @@ samples = 0
 transfer = "none"
 "#;
 
-/// One prefix is edited at a time, so that its edits are soon used up.
-fn edits(rounds: usize, edits: usize, written: usize) -> String {
-    format!(
-        r#"
-[[stages]]
-kind = "walk"
-near = 2
-harm_suffixes = 1
-crossed = 1
-finalists = 1
-parents = 1
-rounds = {rounds}
-patience = {rounds}
-edits = {edits}
-written = {written}
-
-[[stages]]
-kind = "evaluate"
-samples = 0
-transfer = "none"
-"#
-    )
-}
-
 const LAYER: &str = r#"
 [[stages]]
 kind = "soft_prompt"
@@ -244,7 +220,7 @@ fn every_projection_gives_allowed_tokens() -> Result<()> {
 fn a_walk_ends_outside_of_what_is_forbidden_and_edits_stay_there() -> Result<()> {
     let (events, result) = run_twice(WALK)?;
     let (walk, edits): (Vec<Event>, Vec<Event>) = events.iter().cloned().partition(|event| match event {
-        Event::Candidates { stage, step, .. } => *stage < 2 && *step < 2,
+        Event::Candidates { stage, .. } => *stage < 2,
         _ => false,
     });
     assert!(!candidates(&walk).is_empty());
@@ -270,40 +246,6 @@ fn a_walk_ends_outside_of_what_is_forbidden_and_edits_stay_there() -> Result<()>
     Ok(())
 }
 
-#[test]
-fn a_walk_draws_again_what_a_screening_dropped_and_never_what_was_scored() -> Result<()> {
-    let (events, _) = run_twice(&edits(8, 16, 0))?;
-    let (mut dropped, mut scored, mut again) = (BTreeSet::new(), BTreeSet::new(), 0);
-    for (step, candidate) in edited(&events) {
-        assert!(!scored.contains(&candidate.ids), "{:?} is scored a second time in step {step}", candidate.ids);
-        again += usize::from(dropped.contains(&candidate.ids));
-        if candidate.dropped { &mut dropped } else { &mut scored }.insert(candidate.ids.clone());
-    }
-    assert!(again > 0, "none of {} dropped edits was drawn again", dropped.len());
-    Ok(())
-}
-
-#[test]
-fn a_walk_also_tries_what_the_model_would_write() -> Result<()> {
-    let tried = |written| -> Result<BTreeSet<Vec<u32>>> {
-        let (events, _) = run_twice(&edits(1, 1000, written))?;
-        Ok(edited(&events).into_iter().map(|(_, candidate)| candidate.ids.clone()).collect())
-    };
-    let (without, with) = (tried(0)?, tried(2)?);
-    assert!(without.is_subset(&with) && without.len() < with.len(), "{} without, {} with", without.len(), with.len());
-    Ok(())
-}
-
-/// The edits of a walk, with their steps.
-fn edited(events: &[Event]) -> Vec<(usize, &Candidate)> {
-    let of_round = |event| match event {
-        &Event::Candidates { step, ref candidates, .. } if step >= 3 => Some((step, candidates)),
-        _ => None,
-    };
-    let rounds = events.iter().filter_map(of_round);
-    rounds.flat_map(|(step, candidates)| candidates.iter().map(move |candidate| (step, candidate))).collect()
-}
-
 /// Suffixes of a split that count.
 fn count(events: &[Event], split: Split) -> f64 {
     let counts = |event: &&Event| match event {
@@ -316,7 +258,7 @@ fn count(events: &[Event], split: Split) -> f64 {
 /// What was measured of the suffixes, and one candidate.
 fn with_candidate(events: &[Event], tokens: &[shared::event::TokenPiece]) -> Vec<Event> {
     let ids = tokens.iter().map(|token| token.id).collect();
-    let candidate = Candidate { ids, ce_train: 0.0, dropped: false };
+    let candidate = Candidate { ids, ce_train: 0.0, dropped: false, estimated: false };
     let measured = events.iter().filter(|event| matches!(event, Event::SuffixMeasured { .. })).cloned();
     measured.chain([Event::Candidates { stage: 1, step: 0, candidates: vec![candidate] }]).collect()
 }

@@ -82,7 +82,7 @@ const SOURCE_RULES: &[SourceRule] = &[
     SourceRule {
         rule: "searches see the model through a backend, never the reference model or an engine",
         applies: |path| {
-            let seen = ["worker/src/stages", "worker/src/objective.rs", "worker/src/contest.rs", "worker/src/bench"];
+            let seen = ["worker/src/stages", "worker/src/objective.rs", "worker/src/contest", "worker/src/bench"];
             seen.iter().any(|place| path.starts_with(place))
         },
         segments: &["engine", "Decoder", "CpuBackend", "CandleBackend"],

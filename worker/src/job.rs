@@ -18,7 +18,7 @@ use shared::nontriviality::Rules;
 use shared::session_file::sha256_hex;
 use shared::spec::RunSpec;
 use shared::tokens::{PromptTokenizer, TokensError};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ fn execute(
         saes: model.saes.clone(),
         reference,
         known: KnownScores::default(),
-        tried: BTreeMap::new(),
+        tried: BTreeSet::new(),
         adherence: catalogue.adherence_rule(&spec.teacher).cloned(),
         hardness: Vec::new(),
         rng: Pcg64::seed_from_u64(spec.seed),

@@ -11,7 +11,6 @@ use goldens::named;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use shared::spec::Split;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use worker::backend::CpuBackend;
 use worker::contest::{Contest, Halving, KnownScores, Outcome, Racing, Screening, best};
@@ -86,6 +85,7 @@ fn pruning_finds_what_brute_force_finds_with_less_work() {
                     assert!(truth > bound - ROUNDING, "{truth} is below its bound {bound}");
                     assert!(truth > incumbent.min(lowest) - ROUNDING, "a winner was dropped");
                 }
+                Outcome::Expected(_) => panic!("nothing was screened"),
             }
         }
         if lowest < incumbent {
@@ -98,7 +98,7 @@ fn pruning_finds_what_brute_force_finds_with_less_work() {
         // Asked again, nothing that is known exactly is scored again.
         let before = objective.evaluations();
         let again = contest.run(&objective, &candidates, &mut known).unwrap();
-        let unknown = standings.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::AtLeast(_))).count() as u64;
+        let unknown = standings.outcomes.iter().filter(|outcome| outcome.score().is_none()).count() as u64;
         assert!(objective.evaluations() - before <= unknown * suffixes.len() as u64 * 2);
         for (first, again) in standings.outcomes.iter().zip(&again.outcomes) {
             if let Outcome::Scored(ce) = first {
@@ -193,45 +193,4 @@ fn halving_reports_only_exact_scores_and_spends_a_fraction() {
     }
     assert!(good >= 8, "the winner was among the best 6 of 40 in {good} of 10 contests");
     assert!(spent < 10 * 40 * 16 / 2, "{spent} forwards");
-}
-
-/// Edits of two prefixes: on a few suffixes these differ more from each other than from their edits.
-#[test]
-fn edits_that_are_compared_with_what_they_are_edits_of_are_screened_better() {
-    let mut rng = Pcg64::seed_from_u64(4);
-    let (mut alone, mut compared) = (0, 0);
-    for trial in 0..16 {
-        let objective = objective("gqa3-wide-heads", 16, &mut rng);
-        let suffixes: Vec<usize> = (0..16).collect();
-        let mut parents = BTreeMap::new();
-        for _ in 0..2 {
-            let parent: Vec<u32> = (0..8).map(|_| rng.random_range(0..90)).collect();
-            for _ in 0..24 {
-                let mut edit = parent.clone();
-                edit[rng.random_range(0..8)] = rng.random_range(0..90);
-                parents.insert(edit, parent.clone());
-            }
-        }
-        let edits: Vec<Vec<u32>> = parents.keys().cloned().collect();
-        let both: Vec<Vec<u32>> = parents.values().cloned().collect();
-        let truth = brute_force(&objective, &edits, &suffixes);
-        let screening = Some(Screening::Halving(Halving { suffixes: 1, offset: trial }));
-        let rank_of_the_winner = |parents| {
-            let mut known = KnownScores::default();
-            // All that edits are made of was scored exactly before.
-            Contest { keep: 2, ..Contest::new(&suffixes) }.run(&objective, &both, &mut known).unwrap();
-            let contest = Contest { screening, parents, ..Contest::new(&suffixes) };
-            let standings = contest.run(&objective, &edits, &mut known).unwrap();
-            let winner = best(&standings.outcomes).unwrap();
-            assert_eq!(standings.places[winner], 0);
-            // Whoever was left by the screening came further than anybody that it dropped.
-            let exact = |at: usize| matches!(standings.outcomes[at], Outcome::Scored(_));
-            let last_exact = (0..edits.len()).filter(|&at| exact(at)).map(|at| standings.places[at]).max();
-            assert!((0..edits.len()).all(|at| exact(at) || Some(standings.places[at]) > last_exact));
-            truth.iter().filter(|&&ce| ce < truth[winner]).count()
-        };
-        alone += rank_of_the_winner(None);
-        compared += rank_of_the_winner(Some(&parents));
-    }
-    assert!(3 * compared < 2 * alone, "{compared} better ones were missed, {alone} without the comparison");
 }

@@ -246,11 +246,8 @@ fn prefix() -> impl Strategy<Value = Prefix> {
 }
 
 fn candidate() -> impl Strategy<Value = Candidate> {
-    (vec(any::<u32>(), 0..4), real(), any::<bool>()).prop_map(|(ids, ce_train, dropped)| Candidate {
-        ids,
-        ce_train,
-        dropped,
-    })
+    (vec(any::<u32>(), 0..4), real(), any::<bool>(), any::<bool>())
+        .prop_map(|(ids, ce_train, dropped, estimated)| Candidate { ids, ce_train, dropped, estimated })
 }
 
 fn flip() -> impl Strategy<Value = Flip> {

@@ -190,7 +190,8 @@ fn scripted_event(n: i64, script: Script) -> Event {
         return Event::Progress { stage: 0, step, total_steps: script.events as usize };
     }
     let ids = vec![n as u32; script.ids as usize];
-    Event::Candidates { stage: 0, step, candidates: vec![Candidate { ids, ce_train: 1.0 / n as f64, dropped: false }] }
+    let candidate = Candidate { ids, ce_train: 1.0 / n as f64, dropped: false, estimated: false };
+    Event::Candidates { stage: 0, step, candidates: vec![candidate] }
 }
 
 fn finished() -> Event {

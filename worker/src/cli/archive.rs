@@ -97,8 +97,20 @@ pub fn archive(ArchiveCommand::Query(args): ArchiveCommand) -> Result<(), CliErr
     Ok(())
 }
 
-const HEADER: [&str; 11] =
-    ["model", "teacher", "method", "seed", "stage", "step", "ids", "text", "ce_train", "dropped", "ce_reference_train"];
+const HEADER: [&str; 12] = [
+    "model",
+    "teacher",
+    "method",
+    "seed",
+    "stage",
+    "step",
+    "ids",
+    "text",
+    "ce_train",
+    "dropped",
+    "estimated",
+    "ce_reference_train",
+];
 
 const CONTRAST_HEADER: [&str; 9] = [
     "model",
@@ -124,6 +136,7 @@ fn row(it: &Evaluated) -> Vec<String> {
         it.text.as_deref().map_or(String::new(), csv::text),
         it.ce_train.to_string(),
         it.dropped.to_string(),
+        it.estimated.to_string(),
         it.ce_reference_train.to_string(),
     ]
 }

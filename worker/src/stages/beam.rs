@@ -9,7 +9,6 @@ use super::moves::{scoring, screening};
 use super::next_token::Context;
 use super::params::{choice, integer, real};
 use super::{Best, Params, Search, Stage, StageError};
-use crate::contest::Outcome;
 use crate::objective::PrefixInput;
 use rand::RngExt;
 use rand_pcg::Pcg64;
@@ -67,7 +66,7 @@ impl Stage for Beam {
             // 2. Score them with the true loss, the best exactly.
             let outcomes = search.contest(step, &candidates, f64::INFINITY, width, screening(params, step))?;
             // 3. Keep the best.
-            let scored = |at: &usize| matches!(outcomes[*at], Outcome::Scored(_));
+            let scored = |at: &usize| outcomes[*at].score().is_some();
             let mut order: Vec<usize> = (0..candidates.len()).filter(scored).collect();
             order.sort_by(|&a, &b| outcomes[a].value().total_cmp(&outcomes[b].value()).then(a.cmp(&b)));
             order.truncate(width);
@@ -101,19 +100,20 @@ impl Stage for Beam {
 
 /// What stands before the prefix while it is grown.
 fn context(search: &Search<'_>, prompt: &str) -> Result<Context, StageError> {
-    let context = match prompt {
-        "paraphrase" => Context::paraphrase(search)?,
-        "instruction" => Context::after_request(search, "Write a short instruction for an assistant.")?,
+    let request = match prompt {
+        "paraphrase" => format!("Say this in other words, in one short sentence: {}", search.spec.teacher),
+        "instruction" => "Write a short instruction for an assistant.".to_owned(),
         _ => return Ok(Context::default()),
     };
-    let length = context.positions(search)?;
+    let ids = search.tokenizer.encode(&format!("{request}{}", search.tokenizer.chat_between()))?;
+    let length = search.tokenizer.encode(search.tokenizer.chat_pre())?.len() + ids.len() + search.spec.prefix_tokens;
     let context_length = search.objective.backend().config().context_length;
     if length > context_length {
         return Err(StageError::Constraints(format!(
             "beam.prompt: asking for a {prompt} takes {length} of the model's {context_length} tokens; set it to chat"
         )));
     }
-    Ok(context)
+    Ok(Context { ids })
 }
 
 /// Log-probabilities of the next token of every prefix, `(beams, vocab)`. Where the model would begin

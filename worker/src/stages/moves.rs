@@ -4,7 +4,7 @@
 use super::params::{choice, integer, real};
 use super::projection::{nearest_feasible, random_feasible};
 use super::{Best, Params, Search, StageError};
-use crate::contest::{Halving, Outcome, Racing, Screening};
+use crate::contest::{Halving, Racing, Screening};
 use crate::objective::PrefixInput;
 use candle_core::Tensor;
 use shared::catalogue::ParamDeclaration;
@@ -110,10 +110,7 @@ pub fn best_of(
     let mut scored: Vec<Best> = candidates
         .iter()
         .zip(outcomes)
-        .filter_map(|(ids, outcome)| match outcome {
-            Outcome::Scored(ce_train) => Some(Best { ids: ids.clone(), ce_train, ce_validation: None }),
-            Outcome::AtLeast(_) => None,
-        })
+        .filter_map(|(ids, outcome)| Some(Best { ids: ids.clone(), ce_train: outcome.score()?, ce_validation: None }))
         .collect();
     scored.sort_by(|a, b| a.ce_train.total_cmp(&b.ce_train));
     scored.truncate(validated);

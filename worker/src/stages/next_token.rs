@@ -12,17 +12,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// After a user's request, where the assistant's answer begins.
-    pub fn after_request(search: &Search<'_>, request: &str) -> Result<Self, StageError> {
-        let ids = search.tokenizer.encode(&format!("{request}{}", search.tokenizer.chat_between()))?;
-        Ok(Context { ids })
-    }
-
-    /// After the request to say the reference in other words.
-    pub fn paraphrase(search: &Search<'_>) -> Result<Self, StageError> {
-        Self::after_request(search, &format!("Say this in other words, in one short sentence: {}", search.spec.teacher))
-    }
-
     /// Log-probabilities at every place of one text, `(places, vocab)`: what comes first, where the context is not
     /// empty, and after each of its tokens.
     pub fn along(&self, search: &Search<'_>, text: &[u32]) -> Result<Vec<Vec<f32>>, StageError> {
@@ -33,12 +22,6 @@ impl Context {
         let ids = [&self.ids, text].concat();
         let segment = Segment { parent: None, input: Input::Ids(&ids), targets: &targets };
         Ok(log_softmax(&search.objective.backend().logits(&[segment])?)?.to_vec2::<f32>()?)
-    }
-
-    /// Positions that it and a prefix of full length after it take, with the chat before it.
-    pub fn positions(&self, search: &Search<'_>) -> Result<usize, StageError> {
-        let before = search.tokenizer.encode(search.tokenizer.chat_pre())?.len();
-        Ok(before + self.ids.len() + search.spec.prefix_tokens)
     }
 
     /// Log-probabilities of the token after the context and each of `texts`, `(texts, vocab)`. At least one

@@ -10,7 +10,7 @@ use shared::event::{Candidate, Event, Flip, RunResult, SuffixBaseline};
 use shared::nontriviality::Rules;
 use shared::spec::{RunSpec, Split};
 use shared::tokens::PromptTokenizer;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A prefix of free embedding vectors.
@@ -54,9 +54,8 @@ pub struct Search<'a> {
     pub reference: Vec<u32>,
     /// Train scores that are known exactly.
     pub known: KnownScores,
-    /// Every prefix that was scored on the train suffixes, or dropped while it was, with the share of the candidates
-    /// that came further in the latest contest that it took part in.
-    pub tried: BTreeMap<Vec<u32>, f64>,
+    /// Every prefix that was scored on the train suffixes, or dropped while it was.
+    pub tried: BTreeSet<Vec<u32>>,
     /// How the teacher's effect shows in a completion, where a rule knows it.
     pub adherence: Option<AdherenceRule>,
     /// How hard the train suffixes were for the latest winner, in their order.
@@ -118,33 +117,35 @@ impl Search<'_> {
         keep: usize,
         screening: Option<Screening>,
     ) -> Result<Vec<Outcome>, StageError> {
-        self.hold(step, candidates, Contest { incumbent, keep, screening, ..Contest::new(&[]) })
-    }
-
-    /// Runs a contest on the train suffixes, whatever suffixes it names; all candidates are logged.
-    pub fn hold(
-        &mut self,
-        step: usize,
-        candidates: &[Vec<u32>],
-        contest: Contest<'_>,
-    ) -> Result<Vec<Outcome>, StageError> {
         let train = self.objective.indices(Split::Train);
         let steerability = self.steerability(&train);
-        let contest = Contest { suffixes: &train, hardness: &self.hardness, steerability: &steerability, ..contest };
+        let contest = Contest {
+            suffixes: &train,
+            incumbent,
+            keep,
+            hardness: &self.hardness,
+            steerability: &steerability,
+            screening,
+        };
         let standings = contest.run(self.objective, candidates, &mut self.known)?;
         self.objective.save_evaluations(standings.saved);
-        let place = |place: usize| place as f64 / candidates.len() as f64;
-        self.tried.extend(candidates.iter().cloned().zip(standings.places.into_iter().map(place)));
+        self.tried.extend(candidates.iter().cloned());
         if let Some(terms) = standings.winner_terms {
             self.hardness = terms.iter().map(|term| term.ce * term.weight).collect();
         }
-        let scored = candidates.iter().zip(&standings.outcomes).map(|(ids, outcome)| Candidate {
+        self.log(step, candidates, &standings.outcomes);
+        Ok(standings.outcomes)
+    }
+
+    /// Logs how candidates came off.
+    pub fn log(&mut self, step: usize, candidates: &[Vec<u32>], outcomes: &[Outcome]) {
+        let candidates = candidates.iter().zip(outcomes).map(|(ids, outcome)| Candidate {
             ids: ids.clone(),
             ce_train: outcome.value(),
-            dropped: matches!(outcome, Outcome::AtLeast(_)),
+            dropped: outcome.score().is_none(),
+            estimated: matches!(outcome, Outcome::Expected(_)),
         });
-        self.sink.push(Event::Candidates { stage: self.stage, step, candidates: scored.collect() });
-        Ok(standings.outcomes)
+        self.sink.push(Event::Candidates { stage: self.stage, step, candidates: candidates.collect() });
     }
 
     /// How much of the mean over suffixes the reference takes off at each of `suffixes`.
@@ -185,10 +186,11 @@ impl Search<'_> {
             return;
         }
         let ce_after = outcome.value();
-        let accepted = matches!(outcome, Outcome::Scored(_)) && ce_after < current.ce_train;
+        let accepted = outcome.score().is_some_and(|ce| ce < current.ce_train);
         let reason = match outcome {
             Outcome::Scored(_) => "the true loss is not lower",
             Outcome::AtLeast(_) => "dropped: the true loss is at least this",
+            Outcome::Expected(_) => "dropped after a few suffixes, which let this be expected",
         };
         for (position, (&old, &new)) in current.ids.iter().zip(candidate).enumerate() {
             if old != new {

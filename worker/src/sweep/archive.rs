@@ -5,6 +5,7 @@ use serde::Serialize;
 use shared::event::Event;
 use shared::metrics::mean_ce;
 use shared::spec::{RunSpec, Split};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A candidate with where it came from.
@@ -30,6 +31,8 @@ pub struct Evaluated {
     pub ce_train: f64,
     /// It was dropped early: the cross-entropy is at least `ce_train`.
     pub dropped: bool,
+    /// A screening on a few suffixes dropped it: `ce_train` is no bound then, but what these let expect.
+    pub estimated: bool,
     /// Weighted cross-entropy of the same suffixes under the reference, in nats a token.
     pub ce_reference_train: f64,
     /// Which suffixes it was scored on: candidates of different suffixes do not compare.
@@ -100,6 +103,7 @@ impl Archive {
                         text: None,
                         ce_train: candidate.ce_train,
                         dropped: candidate.dropped,
+                        estimated: candidate.estimated,
                         ce_reference_train,
                         task,
                     }));
@@ -123,9 +127,11 @@ impl Archive {
     /// The contrast set: pairs on the same suffixes that differ in one token (one replaced, inserted or
     /// removed), those whose cross-entropies differ most first.
     ///
-    /// A dropped candidate stands for at least its bound, so it is only ever the worse one.
+    /// A dropped candidate stands for at least its bound, so it is only ever the worse one. One that a screening
+    /// dropped stands for nothing: what a few suffixes let expect of it is no evidence of how it acts.
     pub fn contrasts(&self) -> Vec<Contrast> {
-        let all = self.once();
+        let mut all = self.once();
+        all.retain(|candidate| !candidate.estimated);
         let whole: BTreeMap<(usize, &[u32]), usize> =
             all.iter().enumerate().map(|(at, candidate)| ((candidate.task, &*candidate.ids), at)).collect();
         // Two prefixes that differ in one place are equal once the token there is left out.
@@ -150,13 +156,19 @@ impl Archive {
         contrasts
     }
 
-    /// Each candidate once for each set of suffixes; the one that was scored in full where there is one.
+    /// Each candidate once for each set of suffixes, as that which says most of it: a score, else a bound, the higher
+    /// the better, else the latest estimate.
     fn once(&self) -> Vec<&Evaluated> {
         let mut once: BTreeMap<(usize, &[u32]), &Evaluated> = BTreeMap::new();
         for candidate in &self.candidates {
             let place = once.entry((candidate.task, &candidate.ids)).or_insert(candidate);
-            // Of two bounds, the higher says more.
-            if place.dropped && (!candidate.dropped || candidate.ce_train > place.ce_train) {
+            let weak = |it: &Evaluated| (it.dropped, it.estimated);
+            let says_more = match weak(candidate).cmp(&weak(place)) {
+                Ordering::Equal if candidate.estimated => true,
+                Ordering::Equal => candidate.dropped && candidate.ce_train > place.ce_train,
+                weaker => weaker.is_lt(),
+            };
+            if says_more {
                 *place = candidate;
             }
         }

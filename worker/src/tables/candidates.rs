@@ -21,10 +21,11 @@ const COLUMNS: &[Column] = &[
     column("ce", Kind::Real, "weighted cross-entropy of the reference completions, in nats a token"),
     column("ce_none", Kind::Real, "the same without a prefix"),
     column("ce_reference", Kind::Real, "the same under the reference"),
+    column("dropped", Kind::Switch, "it was dropped before its last suffix: the cross-entropy is at least `ce`"),
     column(
-        "dropped",
+        "estimated",
         Kind::Switch,
-        "it was dropped before its last suffix: the cross-entropy is at least `ce`; after a screening, `ce` is what was expected of it",
+        "a screening on a few suffixes dropped it: `ce` is no bound then, but what these let expect",
     ),
 ];
 
@@ -36,6 +37,7 @@ struct Measured<'a> {
     split: Split,
     ce: f64,
     dropped: bool,
+    estimated: bool,
 }
 
 pub(super) fn table(sources: &[Source], text_of: &mut TextOf<'_>) -> Table {
@@ -75,20 +77,22 @@ fn add(source: &Source, text_of: &mut TextOf<'_>, rows: &mut Vec<Vec<Value>>) {
                     split: Split::Train,
                     ce: candidate.ce_train,
                     dropped: candidate.dropped,
+                    estimated: candidate.estimated,
                 }));
             }
             Event::Prefix { stage, step, prefix, ce_validation: Some(ce), .. } => {
                 last_step = *step;
                 prefix_ids = prefix.ids();
                 let (stage, step, split, ids) = (*stage, *step, Split::Validation, &prefix_ids[..]);
-                measured.push(Measured { stage, step, ids, split, ce: *ce, dropped: false });
+                measured.push(Measured { stage, step, ids, split, ce: *ce, dropped: false, estimated: false });
             }
             Event::Finished { result } => {
                 prefix_ids = result.prefix.ids();
                 let stage = state.current_stage.unwrap_or_default();
                 measured.extend(Split::ALL.into_iter().filter_map(|split| {
                     let ce = result.ce.final_.get(split)?;
-                    Some(Measured { stage, step: last_step, ids: &prefix_ids, split, ce, dropped: false })
+                    let (step, ids) = (last_step, &prefix_ids[..]);
+                    Some(Measured { stage, step, ids, split, ce, dropped: false, estimated: false })
                 }));
             }
             _ => continue,
@@ -112,6 +116,7 @@ fn add(source: &Source, text_of: &mut TextOf<'_>, rows: &mut Vec<Vec<Value>>) {
                 baseline.map(|baseline| baseline.ce_none).into(),
                 baseline.map(|baseline| baseline.ce_reference).into(),
                 it.dropped.into(),
+                it.estimated.into(),
             ]);
         }
     }

@@ -28,11 +28,7 @@ const CONTRAST: &[Column] = &[
     column("worse_ids", Kind::Ids, "the other prefix, which differs in one token: replaced, inserted or removed"),
     column("worse_text", Kind::Text, "its text"),
     column("worse_ce_train", Kind::Real, "its weighted cross-entropy on train"),
-    column(
-        "worse_dropped",
-        Kind::Switch,
-        "it was dropped early: its cross-entropy is at least that; after a screening, that is what was expected of it",
-    ),
+    column("worse_dropped", Kind::Switch, "it was dropped early: its cross-entropy is at least that"),
     column("ce_difference", Kind::Real, "difference of the two"),
 ];
 
@@ -87,6 +83,6 @@ pub(super) fn contrast(sources: &[Source], text_of: &mut TextOf<'_>) -> Table {
         ]
     });
     let help = "The contrast class: pairs that read alike, one token apart, and act differently; those whose \
-                cross-entropies differ most first.";
+                cross-entropies differ most first. Without those of which there is only an estimate.";
     Table { name: "contrast", help, columns: CONTRAST, rows: rows.collect() }
 }

@@ -63,13 +63,17 @@ pub fn write_cell(path: &Path, cell: &Cell, gap: Option<f64>) {
             Event::Objective { stage: 1, step, evaluations: 9, ce_train: 2.0 / step as f64, ce_validation: None };
         log.push(objective);
     }
-    let candidate = |ids: &[u32], ce_train, dropped| Candidate { ids: ids.to_vec(), ce_train, dropped };
+    let candidate =
+        |ids: &[u32], ce_train, dropped| Candidate { ids: ids.to_vec(), ce_train, dropped, estimated: false };
     let candidates = vec![
         candidate(&[1, 2], 1.75, false),
         candidate(&[1, 3], 1.25, false),
         candidate(&[9, 9], 1.0, false),
         candidate(&[4, 3], 1.875, true),
         candidate(&[1], 1.5, false),
+        // One edit of [9, 9], and [4, 3] again: both dropped by a screening.
+        Candidate { estimated: true, ..candidate(&[9, 8], 4.0, true) },
+        Candidate { estimated: true, ..candidate(&[4, 3], 4.0, true) },
     ];
     log.push(Event::Candidates { stage: 1, step: 1, candidates });
     match gap {

@@ -100,7 +100,7 @@ impl Stage for Gcg {
                 search.flips(step, &standing, &candidates[shown], outcomes[shown]);
             }
             for (ids, outcome) in candidates.into_iter().zip(&outcomes) {
-                if let Outcome::Scored(ce_train) = *outcome {
+                if let Some(ce_train) = outcome.score() {
                     buffer.push(Attempt { best: Best { ids, ce_train, ce_validation: None }, proposals: None });
                 }
             }
@@ -185,7 +185,7 @@ fn merge(
     seen: &mut BTreeSet<Vec<u32>>,
 ) -> Result<Vec<Vec<u32>>, StageError> {
     let mut better: Vec<usize> =
-        (0..drawn.len()).filter(|&at| matches!(outcomes[at], Outcome::Scored(ce) if ce < from.ce_train)).collect();
+        (0..drawn.len()).filter(|&at| outcomes[at].score().is_some_and(|ce| ce < from.ce_train)).collect();
     better.sort_by(|&a, &b| outcomes[a].value().total_cmp(&outcomes[b].value()));
     let (mut together, mut merged) = (from.ids.clone(), Vec::new());
     // Insertions and deletions move what stands behind them, so that positions mean something else.

@@ -8,25 +8,19 @@
 //! 1. each replacement alone, everything else as in the reference: what harm does it do?
 //! 2. whole prefixes, those with the least harm in sum: a contest of all that break no rule;
 //! 3. rounds of edits: tokens replaced, inserted, swapped and deleted. Edits are made of several prefixes, the
-//!    best most often, because the way to a better one may lead through one that is a little worse; and what two
-//!    of these found apart is tried together.
+//!    best most often, because the way to a better one may lead through one that is a little worse.
 
-mod edits;
-
-use self::edits::{Moves, mixed};
 use super::moves::{Replacement, start};
 use super::params::integer;
 use super::projection::NearTokens;
 use super::{Best, Params, Search, Stage, StageError};
 use crate::backend::Precision;
-use crate::contest::{Contest, Halving, Outcome, Screening, most_telling_first};
+use crate::contest::{Halving, Outcome, Screening, most_telling_first};
 use crate::objective::{PrefixInput, mean};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use shared::catalogue::StageDeclaration;
-use shared::event::{Candidate, Event};
 use shared::spec::Split;
-use std::collections::{BTreeMap, BTreeSet};
 
 pub struct Walk;
 
@@ -47,7 +41,7 @@ impl Stage for Walk {
                     "prefixes",
                     (1, 256),
                     4,
-                    "Best prefixes that are edited: half of a round's edits are of the best, a quarter of the next, and so on; each is also given what the others have.",
+                    "Best prefixes that are edited: half of a round's edits are of the best, a quarter of the next, and so on.",
                 ),
                 integer("rounds", "rounds", (0, 1000), 12, "Rounds of edits afterwards, at most."),
                 integer("edits", "prefixes", (1, 4096), 160, "Edits tried in a round."),
@@ -57,13 +51,6 @@ impl Stage for Walk {
                     (1, 1000),
                     1,
                     "Train suffixes that whole prefixes are screened on first, other ones in every round.",
-                ),
-                integer(
-                    "written",
-                    "tokens",
-                    (0, 4096),
-                    2,
-                    "Tokens tried at each place that the model would likeliest write there, saying the reference in other words; 0 for none.",
                 ),
                 integer("patience", "rounds", (1, 1000), 4, "Ends after so many rounds without a better prefix."),
             ],
@@ -83,7 +70,7 @@ impl Stage for Walk {
         search.progress(1);
         // 2. Whole prefixes of these. Where none breaks no rule, the nearest allowed tokens must do.
         let crossed = crossed(search, &options, params)?;
-        let mut parents = contest(search, 2, &crossed, None, params)?;
+        let mut parents = contest(search, 2, &crossed, params)?;
         if parents.is_empty() {
             let nearest = start(search, "reference", "walk")?;
             parents.push(Scored { ce: pooled(search, &nearest), best: nearest });
@@ -93,8 +80,7 @@ impl Stage for Walk {
         search.offer(2, walked.clone());
         search.progress(2);
         // 3. On from there.
-        let mut moves = Moves::new(search, options, near, params)?;
-        let (edited, taken) = edit(search, parents, &mut moves, params)?;
+        let (edited, taken) = edit(search, parents, &options, &mut near, params)?;
         let (before, after) = (walked.ce_train, edited.ce_train);
         Ok(format!("cross-entropy {before:.3} out of the reference, {after:.3} after {taken} edits"))
     }
@@ -129,9 +115,8 @@ fn options(
     let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
     let scores = search.objective.score_in(&prefixes, &few, Precision::Bf16)?;
     let screened: Vec<f64> = scores.iter().map(|terms| mean(terms).unwrap_or(f64::INFINITY)).collect();
-    let logged =
-        candidates.into_iter().zip(&screened).map(|(ids, &ce_train)| Candidate { ids, ce_train, dropped: true });
-    search.sink.push(Event::Candidates { stage: search.stage, step: 1, candidates: logged.collect() });
+    let outcomes: Vec<Outcome> = screened.iter().copied().map(Outcome::Expected).collect();
+    search.log(1, &candidates, &outcomes);
     let mut options: Vec<Vec<Choice>> = reference
         .iter()
         .map(|&id| match search.rules.banned_by(id) {
@@ -181,23 +166,22 @@ fn crossed(search: &Search<'_>, options: &[Vec<Choice>], params: &Params) -> Res
 fn edit(
     search: &mut Search<'_>,
     mut parents: Vec<Scored>,
-    moves: &mut Moves,
+    options: &[Vec<Choice>],
+    near: &mut NearTokens,
     params: &Params,
 ) -> Result<(Best, usize), StageError> {
     parents.truncate(params.usize("parents"));
     let (mut taken, mut without_better) = (0, 0);
-    let mut refused = BTreeSet::new();
     for step in 3..3 + params.usize("rounds") {
         if search.spent() {
             break;
         }
-        let edited = draw(search, &parents, moves, &mut refused, params)?;
-        if edited.is_empty() {
+        let candidates = draw(search, &parents, options, near, params)?;
+        if candidates.is_empty() {
             break;
         }
         let standing = parents[0].ce;
-        let candidates: Vec<Vec<u32>> = edited.keys().cloned().collect();
-        parents.extend(contest(search, step, &candidates, Some(&edited), params)?);
+        parents.extend(contest(search, step, &candidates, params)?);
         // Stable: of equals, the one that was there first.
         parents.sort_by(|a, b| a.ce.total_cmp(&b.ce));
         parents.truncate(params.usize("parents"));
@@ -218,70 +202,77 @@ fn edit(
     Ok((parents.swap_remove(0).best, taken))
 }
 
-/// A round's candidates, none of which breaks a rule, with what each is an edit of: half of them of the first parent,
-/// a quarter of the next, and so on. `refused` are those that were found to break a rule.
+/// A round's candidates: edits that were not tried and break no rule, half of them of the first parent, a
+/// quarter of the next, and so on.
 fn draw(
     search: &mut Search<'_>,
     parents: &[Scored],
-    moves: &mut Moves,
-    refused: &mut BTreeSet<Vec<u32>>,
+    options: &[Vec<Choice>],
+    near: &mut NearTokens,
     params: &Params,
-) -> Result<BTreeMap<Vec<u32>, Vec<u32>>, StageError> {
-    let parents: Vec<&Vec<u32>> = parents.iter().map(|parent| &parent.best.ids).collect();
+) -> Result<Vec<Vec<u32>>, StageError> {
     let mut decks = Vec::with_capacity(parents.len());
-    for ids in &parents {
-        let mut mixed: Vec<Vec<u32>> = parents.iter().flat_map(|other| mixed(ids, other)).collect();
-        mixed.retain(|ids| ids.len() <= search.spec.prefix_tokens);
-        decks.push(Deck::new(search, moves.edits(search, ids)?, mixed));
+    for parent in parents {
+        let mut deck = edits(search, &parent.best.ids, options, near, params)?;
+        deck.shuffle(&mut search.rng);
+        decks.push(deck);
     }
-    let mut drawn = BTreeMap::new();
+    let mut drawn = Vec::new();
     while drawn.len() < params.usize("edits") {
-        let open: Vec<usize> = (0..decks.len()).filter(|&at| !decks[at].is_empty()).collect();
-        let Some((&last, others)) = open.split_last() else { break };
-        let at = others.iter().copied().find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
-        let Some(ids) = decks[at].pop(&mut search.rng) else { continue };
-        if drawn.contains_key(&ids) || refused.contains(&ids) {
-            continue;
-        }
-        if search.objection(&ids)?.is_some() {
-            refused.insert(ids);
-        } else {
-            drawn.insert(ids, parents[at].clone());
+        decks.retain(|deck| !deck.is_empty());
+        let Some(last) = decks.len().checked_sub(1) else { break };
+        let at = (0..last).find(|_| search.rng.random_bool(0.5)).unwrap_or(last);
+        let Some(ids) = decks[at].pop() else { continue };
+        if !search.tried.contains(&ids) && !drawn.contains(&ids) && search.objection(&ids)?.is_none() {
+            drawn.push(ids);
         }
     }
     Ok(drawn)
 }
 
-/// The edits of one prefix that are drawn from, from the end on; those scored on all train suffixes are not among
-/// them.
-struct Deck {
-    /// No screening has seen these: single moves in any order, and then what other parents lend.
-    fresh: Vec<Vec<u32>>,
-    /// A screening has dropped these: few suffixes err, and other ones may not. Those that came furthest are last.
-    dropped: Vec<Vec<u32>>,
+/// Every edit that is worth a try: near tokens in place of each, the options of each position of the
+/// reference, what carries the meaning or is there already once more at any place, neighbours swapped, and each
+/// token left out.
+fn edits(
+    search: &Search<'_>,
+    ids: &[u32],
+    options: &[Vec<Choice>],
+    near: &mut NearTokens,
+    params: &Params,
+) -> Result<Vec<Vec<u32>>, StageError> {
+    let few = params.usize("near").div_ceil(2);
+    let mut edits = Vec::new();
+    for (position, &id) in ids.iter().enumerate() {
+        let near = near.of(search, id)?.into_iter().take(few);
+        let before = options.get(position).into_iter().flatten().take(few).map(|choice| choice.id);
+        for id in near.chain(before) {
+            edits.push(Replacement { position, id, predicted: 0.0 }.applied(ids));
+        }
+        if ids.len() > 1 {
+            edits.push([&ids[..position], &ids[position + 1..]].concat());
+        }
+        if position > 0 {
+            let mut swapped = ids.to_vec();
+            swapped.swap(position - 1, position);
+            edits.push(swapped);
+        }
+    }
+    if ids.len() < search.spec.prefix_tokens {
+        let carriers = carriers(options).iter().take(few).map(|choice| choice.id);
+        for id in carriers.chain(ids.iter().copied()) {
+            edits.extend((0..=ids.len()).map(|gap| [&ids[..gap], &[id], &ids[gap..]].concat()));
+        }
+    }
+    edits.sort_unstable();
+    edits.dedup();
+    Ok(edits)
 }
 
-impl Deck {
-    /// Of four edits one was dropped before, while there are any.
-    const DROPPED: f64 = 0.25;
-
-    fn new(search: &mut Search<'_>, mut moved: Vec<Vec<u32>>, mixed: Vec<Vec<u32>>) -> Self {
-        moved.shuffle(&mut search.rng);
-        let all = moved.into_iter().chain(mixed).filter(|ids| !search.known.contains(ids));
-        let (mut dropped, fresh): (Vec<_>, Vec<_>) = all.partition(|ids| search.tried.contains_key(ids));
-        let share_before = |ids: &Vec<u32>| search.tried.get(ids).copied().unwrap_or(1.0);
-        dropped.sort_by(|a, b| share_before(b).total_cmp(&share_before(a)));
-        Deck { fresh, dropped }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.fresh.is_empty() && self.dropped.is_empty()
-    }
-
-    fn pop(&mut self, rng: &mut impl RngExt) -> Option<Vec<u32>> {
-        let again = self.fresh.is_empty() || (!self.dropped.is_empty() && rng.random_bool(Self::DROPPED));
-        if again { self.dropped.pop() } else { self.fresh.pop() }
-    }
+/// The options of the position that carries most of the meaning: where even the least harmful does most harm.
+fn carriers(options: &[Vec<Choice>]) -> &[Choice] {
+    let least = |here: &[Choice]| here.first().map_or(f64::NEG_INFINITY, |choice| choice.harm);
+    let most = options.iter().max_by(|a, b| least(a).total_cmp(&least(b)));
+    most.map_or(&[], Vec::as_slice)
 }
 
 /// A prefix with what a walk goes by.
@@ -292,28 +283,20 @@ struct Scored {
 }
 
 /// The best among candidates, the best first: few by few suffixes less of them, the last ones on all of train and
-/// validation, which count the same. `edited` is what each is an edit of, nothing where they are not edits.
+/// validation, which count the same.
 fn contest(
     search: &mut Search<'_>,
     step: usize,
     candidates: &[Vec<u32>],
-    edited: Option<&BTreeMap<Vec<u32>, Vec<u32>>>,
     params: &Params,
 ) -> Result<Vec<Scored>, StageError> {
     let (suffixes, finalists) = (params.usize("screening_suffixes"), params.usize("finalists"));
     let screening = Screening::Halving(Halving { suffixes, offset: step * suffixes });
     // No bound by what stands: that is good on train and validation together, and a better one need not beat it
     // on train alone.
-    let contest = Contest { keep: finalists, parents: edited, screening: Some(screening), ..Contest::new(&[]) };
-    let outcomes = search.hold(step, candidates, contest)?;
-    let mut exact: Vec<(&Vec<u32>, f64)> = candidates
-        .iter()
-        .zip(outcomes)
-        .filter_map(|(ids, outcome)| match outcome {
-            Outcome::Scored(ce) => Some((ids, ce)),
-            Outcome::AtLeast(_) => None,
-        })
-        .collect();
+    let outcomes = search.contest(step, candidates, f64::INFINITY, finalists, Some(screening))?;
+    let mut exact: Vec<(&Vec<u32>, f64)> =
+        candidates.iter().zip(outcomes).filter_map(|(ids, outcome)| Some((ids, outcome.score()?))).collect();
     exact.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mut scored = Vec::with_capacity(finalists);
     for (ids, ce_train) in exact.into_iter().take(finalists) {
@@ -325,9 +308,9 @@ fn contest(
     Ok(scored)
 }
 
-/// What a walk goes by: the mean over train and validation together, in nats a token. Small edits of a sentence fit
-/// single suffixes less than free tokens do, so that validation has little to guard against, and is worth more as
-/// further suffixes to go by. Each split counts by its suffixes: the mean of a few of them says little.
+/// What a walk goes by: the mean over train and validation together, in nats a token. It takes few steps, so that
+/// validation has little to guard against, and is worth more as further suffixes to go by. Each split counts by its
+/// suffixes: the mean of a few of them says little.
 fn pooled(search: &Search<'_>, best: &Best) -> f64 {
     let count = |split| search.objective.indices(split).len() as f64;
     let (train, validation) = (count(Split::Train), count(Split::Validation));
