@@ -182,8 +182,8 @@ impl Grid {
     /// A method against another on the tasks and seeds that both finished; nothing where there are none.
     pub fn paired(&self, method: &str, baseline: &str) -> Option<PairedComparison> {
         let pairs = self.tasks.values().filter_map(|cells| Some((cells.get(method)?, cells.get(baseline)?)));
-        let pairs: Vec<(f64, f64)> = pairs
-            .flat_map(|(first, second)| {
+        let pairs: Vec<Vec<(f64, f64)>> = pairs
+            .map(|(first, second)| {
                 let second: BTreeMap<u64, f64> = second.gaps().collect();
                 first.gaps().filter_map(move |(seed, gap)| Some((gap, *second.get(&seed)?))).collect::<Vec<_>>()
             })

@@ -212,6 +212,10 @@ impl Catalogue {
             ));
         }
         for (index, stage) in spec.stages.iter().enumerate() {
+            if stage.kind == "evaluate" && index + 1 < spec.stages.len() {
+                let message = "evaluate comes last, and once: no search goes on after the test suffixes were seen";
+                errors.push(FieldError::new(format!("stages[{index}]"), message));
+            }
             self.validate_stage(&mut errors, index, stage);
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }

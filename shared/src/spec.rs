@@ -47,13 +47,12 @@ pub struct RunSpec {
 
 /// Which suffixes are used, and how many go to each split.
 ///
-/// Train suffixes are optimised on, validation suffixes select the iterate, test suffixes are
+/// Train suffixes are optimised on, validation suffixes select the prefix, test suffixes are
 /// touched once, for the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct SuffixSpec {
     /// A built-in set by name; ignored where `texts` is given.
-    #[serde(default = "default_set")]
     pub set: String,
     /// Number of train suffixes.
     pub train: usize,

@@ -113,8 +113,8 @@ async fn with_page(events: usize, events_a_sec: usize, work: impl AsyncFnOnce(&P
         allowed_origins: Vec::new(),
         device: None,
         catalogue: Box::new(move || worker::catalogue::catalogue(&models)),
-        tokenizer: Box::new(|_| Err(shared::event::ErrorBody::new("no_tokenizer", "not in this benchmark"))),
-        model_file: Box::new(|_| Err(shared::event::ErrorBody::new("no_model", "not in this benchmark"))),
+        tokenizer: Box::new(|_| Err(shared::event::ErrorBody::new("tokenizer_unavailable", "not in this benchmark"))),
+        model_file: Box::new(|_| Err(shared::event::ErrorBody::new("model_unavailable", "not in this benchmark"))),
         on_ready: Box::new(|ready| drop(ready_tx.send(ready))),
     };
     let server = tokio::spawn(server::serve(options, listener, async { drop(stopped.await) }));

@@ -24,6 +24,9 @@ max_completion_tokens = 5
 train = 2
 validation = 1
 test = 2
+
+[constraints]
+ban_concepts = ["cat", "feline"]
 "#;
 
 /// Runs stages twice, and gives the events and the result, which must be the same.
@@ -76,7 +79,9 @@ pub fn hold_to_constraints(events: &[Event]) -> Result<()> {
     let bundle = Checkpoint::find(DEFAULT_MODEL, &ModelStore::from_env())?.tokenizer()?.context("no tokenizer")?;
     let tokenizer = PromptTokenizer::new(&bundle)?;
     let reference = tokenizer.encode(TEACHER)?;
-    let rules = Rules::new(&Constraints::default(), TEACHER, &reference, tokenizer.vocabulary());
+    let constraints =
+        Constraints { ban_concepts: vec!["cat".to_owned(), "feline".to_owned()], ..Constraints::default() };
+    let rules = Rules::new(&constraints, TEACHER, &reference, tokenizer.vocabulary());
     let suffixes: Vec<&str> = events
         .iter()
         .filter_map(|event| match event {

@@ -15,6 +15,12 @@ fn refused(args: &[&str], named: &[&str]) -> Result<()> {
     fs::write(folder.path().join("unknown.toml"), format!("{}\nlearning_rte = 1\n", spec_head()))?;
     fs::write(folder.path().join("nan.toml"), spec("[[stages]]\nkind = \"soft_prompt\"\nlearning_rate = nan\n"))?;
     fs::write(folder.path().join("stage.toml"), spec("[[stages]]\nkind = \"soft_prompt\"\nstepz = 3\n"))?;
+    let stages =
+        |kinds: &[&str]| -> String { kinds.iter().map(|kind| format!("[[stages]]\nkind = \"{kind}\"\n")).collect() };
+    fs::write(folder.path().join("no-soft.toml"), spec(&stages(&["walk", "projection"])))?;
+    fs::write(folder.path().join("no-prefix.toml"), spec(&stages(&["soft_prompt", "hotflip"])))?;
+    fs::write(folder.path().join("nothing.toml"), spec(&stages(&["soft_prompt"])))?;
+    fs::write(folder.path().join("two-verdicts.toml"), spec(&stages(&["walk", "evaluate", "walk"])))?;
     fs::write(folder.path().join("twice.jsonl"), "\"Sing.\"\n{\"text\": \"Sing.\"}\n")?;
     fs::write(folder.path().join("columns.csv"), "id,question\n1,Sing.\n2,Dance.\n")?;
     fs::write(folder.path().join("splits.csv"), "text,split\nSing.,train\nDance.,dev\n")?;
@@ -78,6 +84,12 @@ fn specs() -> Result<()> {
     refused(&["run", "{dir}/unknown.toml"], &["unknown.toml", "learning_rte"])?;
     refused(&["run", "{dir}/nan.toml"], &["learning_rate", "NaN"])?;
     refused(&["run", "{dir}/stage.toml"], &["stages[0].stepz", "steps"])?;
+    refused(&["run", "{dir}/no-soft.toml"], &["stages[1]", "projection needs", "put soft_prompt before it"])?;
+    refused(&["run", "{dir}/no-prefix.toml"], &["stages[1]", "hotflip needs", "set init to random or reference"])?;
+    refused(&["run", "{dir}/nothing.toml"], &["stages[1]", "evaluate needs a prefix"])?;
+    refused(&["run", "{dir}/two-verdicts.toml"], &["stages[1]", "evaluate comes last, and once"])?;
+    let embeddings = ["run", "--preset", "layer-sweep", "--set", "soft_prompt.layer=0"];
+    refused(&embeddings, &["stages[0].layer", "1 to 256"])?;
     let layer = ["run", "--preset", "layer-sweep", "--set", "soft_prompt.layer=99"];
     refused(&layer, &["stages[0].layer", "layer 99 does not exist", "30 layers"])?;
     let autoencoder = ["run", "--preset", "sae-feature", "--set", "soft_prompt.sae=none-of-that-name"];

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use shared::event::{Completion, Event, SuffixBaseline};
 use shared::metrics::weighted_ce;
+use shared::nontriviality::Rule;
 use shared::spec::Split;
 use std::collections::BTreeSet;
 use steerage_tests::command::steerage;
@@ -192,6 +193,15 @@ fn suffixes_that_dominate_are_shown_and_left_out() -> Result<()> {
     let none = result["ce"]["none"]["test"].as_f64().context("no cross-entropy")?;
     assert!((none - kept.ce_none).abs() < 1e-9, "{none} of all, {} of the one that stays", kept.ce_none);
     assert_eq!(result["test_intervals"]["suffixes"], 1);
+    // A user may type the prefix in front of any prompt: those that are left out are read back too.
+    let finding = |event: &Event| match event {
+        Event::Finished { result } => {
+            result.nontriviality.findings.iter().find(|finding| finding.rule == Rule::RoundTrip).cloned()
+        }
+        _ => None,
+    };
+    let round_trip = events.iter().find_map(finding).context("no round trip")?;
+    assert_eq!(round_trip.evidence, "the same ids inside all 5 chats");
     Ok(())
 }
 

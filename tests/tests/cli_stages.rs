@@ -246,6 +246,31 @@ fn a_walk_ends_outside_of_what_is_forbidden_and_edits_stay_there() -> Result<()>
     Ok(())
 }
 
+/// The second walk is too short to find anything as good.
+#[test]
+fn a_walk_keeps_what_a_search_before_it_found() -> Result<()> {
+    let walk = |crossed: usize, rounds: usize| {
+        format!(
+            "[[stages]]\nkind = \"walk\"\nnear = 6\ncrossed = {crossed}\nfinalists = 1\nrounds = {rounds}\nedits = 12\n\n"
+        )
+    };
+    let verdict = "[[stages]]\nkind = \"evaluate\"\nsamples = 0\ntransfer = \"none\"\n";
+    let (events, result) = run_twice(&format!("{}{}{verdict}", walk(6, 6), walk(1, 1)))?;
+    let found: Vec<(usize, Vec<u32>)> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Prefix { stage, prefix, .. } => Some((*stage, prefix.ids())),
+            _ => None,
+        })
+        .collect();
+    assert!(found.len() > 1 && found.iter().all(|(stage, _)| *stage == 1), "{found:?}");
+    let scored = |event: &&Event| matches!(event, Event::Objective { stage: 2, .. });
+    assert!(events.iter().any(|event| scored(&event)), "the second walk did nothing");
+    let last = found.last().map(|(_, ids)| ids.clone());
+    assert_eq!(serde_json::from_value::<Vec<u32>>(result["prefix"]["ids"].clone()).ok(), last);
+    Ok(())
+}
+
 /// Suffixes of a split that count.
 fn count(events: &[Event], split: Split) -> f64 {
     let counts = |event: &&Event| match event {

@@ -203,6 +203,15 @@ fn a_wrong_file_is_refused_before_any_work() -> Result<()> {
         assert_eq!(finished.code, 2, "{}", finished.stderr);
         assert!(finished.stderr.contains(named) && finished.stderr.contains("wrong.toml"), "{}", finished.stderr);
     }
+    // What only the model knows is told before the first cell too, although it is about the last.
+    let layer =
+        r#"stages = [{ kind = "soft_prompt", objective = "hidden_state", layer = 99 }, { kind = "projection" }"#;
+    fs::write(&spec, SWEEP.replacen(r#"stages = [{ kind = "hotflip", init = "random" }"#, layer, 1))?;
+    let unknown = folder.path().join("unknown");
+    let finished = steerage(&["sweep", &spec.display().to_string(), "--out", &unknown.display().to_string()])?;
+    assert_eq!(finished.code, 2, "{}", finished.stderr);
+    assert!(finished.stderr.contains("· c · seed 7") && finished.stderr.contains("layer 99"), "{}", finished.stderr);
+    assert!(cells(&unknown)?.is_empty(), "a cell was run");
     fs::write(&spec, SWEEP)?;
     let empty =
         steerage(&["sweep", &spec.display().to_string(), "--out", &out.display().to_string(), "--report-only"])?;

@@ -13,7 +13,6 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use shared::catalogue::{Catalogue, FieldError, Suffix};
 use shared::event::{ErrorBody, Event, StagePlan};
-use shared::model::Config;
 use shared::nontriviality::Rules;
 use shared::session_file::sha256_hex;
 use shared::spec::RunSpec;
@@ -51,7 +50,7 @@ pub fn run(
     control: &Arc<Control>,
     journal: Option<&Path>,
 ) {
-    let loaded = catalogue.validate(spec).map_err(|errors| bad_spec(&errors[0])).and_then(|()| {
+    let loaded = validate(spec, catalogue).map_err(|errors| bad_spec(&errors[0])).and_then(|()| {
         // What no prefix can satisfy is refused before a weight is read.
         LoadedModel::load(&spec.model, models, machine, |tokenizer| rules(spec, tokenizer).map(|_| ()))
     });
@@ -110,26 +109,19 @@ fn execute(
     control: &Arc<Control>,
     spent: &mut Spent,
 ) -> Result<Event, ErrorBody> {
-    catalogue.validate(spec).map_err(|errors| bad_spec(&errors[0]))?;
-    let suffixes = catalogue.split(spec).map_err(|error| bad_spec(&error))?;
-    let (tokenizer, card) = (&model.tokenizer, model.card.clone());
-    let (reference, rules) = rules(spec, tokenizer)?;
-    let (chat_pre, targets) = lay_out(spec, tokenizer, &suffixes).map_err(bad_tokens)?;
-    check_context(spec, card.context_length, chat_pre.len(), reference.len(), &targets)?;
-
+    let Prepared { reference, rules, chat_pre, targets } = prepare(spec, catalogue, model)?;
+    let card = model.card.clone();
     let weights = (spec.early_k, spec.early_weight);
-    let stop_ids = tokenizer.stop_ids().to_vec();
+    let stop_ids = model.tokenizer.stop_ids().to_vec();
     let model_failed = |error| failed(StageError::Backend(error));
     let pipeline = pipeline(spec);
     // Loading the model took a while.
     if control.proceed().is_err() {
         return Ok(Event::Cancelled {});
     }
+    check_stages(&pipeline, model)?;
     let backend = model.take()?;
-    if let Err(error) = check_stages(&pipeline, backend.config(), &model.saes) {
-        model.give_back(backend);
-        return Err(error);
-    }
+    let texts = targets.iter().map(|target| target.text.clone()).collect();
     let passes = match Plan::for_process(backend.pass_memory(), machine.memory_limit_bytes) {
         Ok(passes) => passes,
         Err(error) => {
@@ -149,6 +141,7 @@ fn execute(
         objective: &mut objective,
         tokenizer: &model.tokenizer,
         rules: &rules,
+        texts,
         saes: model.saes.clone(),
         reference,
         known: KnownScores::default(),
@@ -207,6 +200,36 @@ fn run_stages(
     Ok(())
 }
 
+/// Everything of a spec that can be wrong without asking a model.
+pub fn validate(spec: &RunSpec, catalogue: &Catalogue) -> Result<(), Vec<FieldError>> {
+    catalogue.validate(spec)?;
+    stages::check_order(&pipeline(spec)).map_err(|error| vec![error])
+}
+
+/// Refuses what this model cannot run: contradicting constraints, a reference or suffix beyond its context, a layer
+/// that it does not have, an SAE of another width.
+pub fn preflight(spec: &RunSpec, catalogue: &Catalogue, model: &LoadedModel) -> Result<(), ErrorBody> {
+    prepare(spec, catalogue, model)?;
+    check_stages(&pipeline(spec), model)
+}
+
+/// A spec in the terms of a model.
+struct Prepared {
+    reference: Vec<u32>,
+    rules: Rules,
+    chat_pre: Vec<u32>,
+    targets: Vec<SuffixTarget>,
+}
+
+fn prepare(spec: &RunSpec, catalogue: &Catalogue, model: &LoadedModel) -> Result<Prepared, ErrorBody> {
+    validate(spec, catalogue).map_err(|errors| bad_spec(&errors[0]))?;
+    let suffixes = catalogue.split(spec).map_err(|error| bad_spec(&error))?;
+    let (reference, rules) = rules(spec, &model.tokenizer)?;
+    let (chat_pre, targets) = lay_out(spec, &model.tokenizer, &suffixes).map_err(bad_tokens)?;
+    check_context(spec, model.card.context_length, chat_pre.len(), reference.len(), &targets)?;
+    Ok(Prepared { reference, rules, chat_pre, targets })
+}
+
 /// The reference in ids, and the rules, which some prefix satisfies.
 fn rules(spec: &RunSpec, tokenizer: &PromptTokenizer) -> Result<(Vec<u32>, Rules), ErrorBody> {
     let reference = tokenizer.encode(&spec.teacher).map_err(bad_tokens)?;
@@ -227,9 +250,10 @@ fn pipeline(spec: &RunSpec) -> Vec<(&'static dyn Stage, Params)> {
 }
 
 /// Asks every stage whether the model and the machine have what it needs.
-fn check_stages(pipeline: &[(&'static dyn Stage, Params)], config: &Config, saes: &Path) -> Result<(), ErrorBody> {
+fn check_stages(pipeline: &[(&'static dyn Stage, Params)], model: &LoadedModel) -> Result<(), ErrorBody> {
+    let config = model.config()?;
     for (index, (stage, params)) in pipeline.iter().enumerate() {
-        stage.check(params, config, saes).map_err(|error| {
+        stage.check(params, config, &model.saes).map_err(|error| {
             let FieldError { field, message } = error;
             bad_spec(&FieldError::new(format!("stages[{index}].{field}"), message))
         })?;

@@ -6,6 +6,7 @@ use crate::device::Machine;
 use crate::journal::Journal;
 use crate::models::ModelStore;
 use shared::event::{ErrorBody, ModelCard};
+use shared::model::Config;
 use shared::tokens::PromptTokenizer;
 use std::path::PathBuf;
 
@@ -70,15 +71,22 @@ impl LoadedModel {
         self.backend.is_some()
     }
 
+    /// Shape of the model.
+    pub fn config(&self) -> Result<&Config, ErrorBody> {
+        self.backend.as_ref().map(|backend| backend.config()).ok_or_else(gone)
+    }
+
     /// Lends the model to a run.
     pub fn take(&mut self) -> Result<Box<dyn Backend>, ErrorBody> {
-        self.backend.take().ok_or_else(|| {
-            ErrorBody::new("model_failed", "the model failed in an earlier run and has to be loaded again")
-        })
+        self.backend.take().ok_or_else(gone)
     }
 
     /// Takes the model back.
     pub fn give_back(&mut self, backend: Box<dyn Backend>) {
         self.backend = Some(backend);
     }
+}
+
+fn gone() -> ErrorBody {
+    ErrorBody::new("model_failed", "the model failed in an earlier run and has to be loaded again")
 }

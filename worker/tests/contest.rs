@@ -163,6 +163,22 @@ fn racing_reports_only_exact_scores_and_spends_less() {
 }
 
 #[test]
+fn a_race_leaves_as_many_as_are_kept() {
+    let mut rng = Pcg64::seed_from_u64(5);
+    for keep in [2, 4, 12] {
+        let objective = objective("gqa3-wide-heads", 16, &mut rng);
+        let suffixes: Vec<usize> = (0..16).collect();
+        let candidates = candidates(20, &mut rng);
+        // Whoever is behind has hardly a chance, so that nearly all are dropped that may be.
+        let screening = Some(Screening::Racing(Racing { error: 0.9 }));
+        let contest = Contest { keep, screening, ..Contest::new(&suffixes) };
+        let outcomes = contest.run(&objective, &candidates, &mut KnownScores::default()).unwrap().outcomes;
+        let scored = outcomes.iter().filter(|outcome| outcome.score().is_some()).count();
+        assert!((keep..20).contains(&scored), "{scored} scored, {keep} to keep");
+    }
+}
+
+#[test]
 fn halving_reports_only_exact_scores_and_spends_a_fraction() {
     let mut rng = Pcg64::seed_from_u64(3);
     let (mut good, mut spent) = (0, 0);

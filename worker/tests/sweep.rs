@@ -155,7 +155,9 @@ fn the_report_is_one_page_that_holds_everything_and_runs_nothing() {
     assert_eq!(html.matches("<svg").count(), html.matches("<svg role=\"img\"").count());
     assert_eq!(html.matches("<svg").count(), 4 + 2 * 3, "strips of the grid, and three figures a teacher of hybrid");
     assert_eq!(html.matches("<svg").count(), html.matches("<desc>").count());
+    assert!(html.contains("adherence by words 25 % (reference 50 %, none 0 %)"), "what steers stands beside what fits");
     let csv = report.csv();
+    assert!(csv.lines().next().is_some_and(|header| header.contains("lexical_adherence_found_test")));
     assert_eq!(csv.lines().count(), 1 + 8, "a row a cell, whatever the texts hold");
     let columns = csv.lines().next().unwrap().split(',').count();
     let last = csv.lines().nth(2).unwrap();

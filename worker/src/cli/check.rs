@@ -76,6 +76,6 @@ pub fn print(verdict: &Verdict) {
     print_line(if verdict.passed { "nontrivial: every rule holds" } else { "not nontrivial" });
     for finding in &verdict.findings {
         let mark = if finding.passed { "✓" } else { "✗" };
-        print_line(&format!("  {mark} {:?}: {} (rule: {})", finding.rule, finding.evidence, finding.bound));
+        print_line(&format!("  {mark} {}: {} (rule: {})", finding.rule.name(), finding.evidence, finding.bound));
     }
 }

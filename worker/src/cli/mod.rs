@@ -16,6 +16,7 @@ mod record;
 mod run;
 mod score;
 mod serve;
+mod stage_help;
 mod sweep;
 mod verdict;
 

@@ -2,8 +2,9 @@
 
 use super::progress::Terminal;
 use super::record::Recorder;
+use super::stage_help::presets_and_stages;
 use super::{CliError, print_line, read_input};
-use crate::catalogue::catalogue;
+use crate::catalogue::{catalogue, presets};
 use crate::control::Control;
 use crate::device::Machine;
 use crate::job;
@@ -21,14 +22,15 @@ use std::sync::Arc;
 
 /// Searches for a prefix, as a spec file or a preset says.
 #[derive(Args)]
+#[command(after_long_help = presets_and_stages(&presets()))]
 pub struct RunArgs {
     /// A spec file (TOML); `--print-spec` shows what one looks like.
     #[arg(conflicts_with = "preset")]
     spec: Option<PathBuf>,
-    /// A ready-made spec: hybrid, pure-hotflip or gcg.
+    /// A ready-made spec, as in best; the long help lists all.
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// The preset's quick version: about 3 minutes on 2 cores.
+    /// The preset's quick version, on few suffixes and short completions.
     #[arg(long, requires = "preset")]
     quick: bool,
     /// The reference prefix, whose behaviour is to be matched.
@@ -78,7 +80,7 @@ pub fn run(args: RunArgs, machine: &Machine) -> Result<(), CliError> {
     let mut catalogue = catalogue(&models);
     let spec = spec(&args, &catalogue)?;
     allow_path(&mut catalogue, &spec.model);
-    catalogue.validate(&spec).map_err(|errors| {
+    job::validate(&spec, &catalogue).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         CliError::bad_input(format!("the spec is not valid:\n  {}", lines.join("\n  ")))
     })?;

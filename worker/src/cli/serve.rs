@@ -70,11 +70,11 @@ async fn listen(args: ServeArgs, machine: Machine, device: DeviceCard) -> Result
             let bundle = Checkpoint::find(name, &for_tokenizer).and_then(|checkpoint| checkpoint.tokenizer());
             match bundle {
                 Ok(Some(bundle)) => Ok(bundle),
-                Ok(None) => Err(ErrorBody::new("no_tokenizer", "the model has no tokenizer")),
+                Ok(None) => Err(ErrorBody::new("tokenizer_unavailable", "the model has no tokenizer")),
                 Err(error) => {
                     // The reason names files of this machine, so it stays here.
                     tracing::warn!(%error, model = name, "no tokenizer for the page");
-                    Err(no_model(name))
+                    Err(unreadable("tokenizer_unavailable", name))
                 }
             }
         }),
@@ -84,7 +84,7 @@ async fn listen(args: ServeArgs, machine: Machine, device: DeviceCard) -> Result
                 .with_hint("only models of a single file can be verified in a browser")),
             Err(error) => {
                 tracing::warn!(%error, model = name, "no model file for the page");
-                Err(no_model(name))
+                Err(unreadable("model_unavailable", name))
             }
         }),
         on_ready: Box::new(|ready| print_line(&ready.launch_url)),
@@ -95,9 +95,9 @@ async fn listen(args: ServeArgs, machine: Machine, device: DeviceCard) -> Result
     })
 }
 
-fn no_model(name: &str) -> ErrorBody {
-    let hint = "run `steerage models fetch` where the worker runs";
-    ErrorBody::new("no_model", format!("the worker cannot read the model {name}")).with_hint(hint)
+fn unreadable(code: &str, name: &str) -> ErrorBody {
+    let hint = format!("run `steerage models fetch {name}` where the worker runs");
+    ErrorBody::new(code, format!("the worker cannot read the model {name}")).with_hint(hint)
 }
 
 /// Ctrl-C, or a polite `kill`. Listened for from this call on, so that whoever reads the address may end the worker at

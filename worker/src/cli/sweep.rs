@@ -95,6 +95,7 @@ fn explain(error: SweepError, spec: &Path) -> CliError {
                 spec.display()
             )))
         }
+        SweepError::Refused { error, .. } => CliError::BadInput(ErrorBody { message, ..error }),
         SweepError::Model(body) if body.code != "model_failed" => CliError::BadInput(body),
         SweepError::Model(body) => CliError::Failed(body),
         SweepError::Io { .. } => CliError::failed(message),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Dropping by quota.
 #[derive(Clone, Copy, Debug)]
 pub struct Halving {
-    /// Suffixes of a round.
+    /// Suffixes of the first round; each further round takes twice as many more.
     pub suffixes: usize,
     /// Place among the more steerable half of the contest's suffixes at which the first round begins. Another
     /// one each time keeps a search from fitting the suffixes that always come first.

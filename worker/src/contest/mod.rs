@@ -2,7 +2,7 @@
 //!
 //! Whoever cannot win is dropped early, without any risk ([`exact`]). Before that, a screening may drop whoever
 //! probably will not win: by quota ([`Halving`]) or by evidence ([`Racing`]), in bf16; whoever is left is scored exactly.
-//! Suffixes are few and dear, so the three differ in which of them a candidate sees first.
+//! A quota goes by the suffixes that the reference steers most, the other two by the hardest first.
 
 mod exact;
 mod halving;

@@ -2,7 +2,7 @@
 //!
 //! After at least [`Racing::MIN_SUFFIXES`] suffixes, hardest first, a candidate is dropped when Cantelli's inequality,
 //! applied to the paired differences to the leader, gives it a chance below `error` of being better on average (with
-//! the variance taken from the same differences).
+//! the variance taken from the same differences). Where several are kept, the last of these is in the leader's place.
 
 use super::exact::rounds;
 use super::{Contest, Outcome, Runner, score, survivors};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Dropping by evidence.
 #[derive(Clone, Copy, Debug)]
 pub struct Racing {
-    /// Highest chance that a dropped candidate would have beaten the leader.
+    /// Highest chance that a dropped candidate would have beaten the last that is kept.
     pub error: f64,
 }
 
@@ -35,14 +35,15 @@ impl Contest<'_> {
         let mut runners: Vec<Runner<'_>> = candidates.iter().map(|&ids| Runner::new(ids)).collect();
         for places in rounds(order.len()) {
             let mut going: Vec<&mut Runner<'_>> = runners.iter_mut().filter(|runner| !runner.dropped).collect();
-            if going.len() < 2 {
+            if going.len() <= self.keep {
                 break;
             }
             self.advance(objective, order, &mut going, places, Precision::Bf16)?;
-            let leader = going.iter().min_by(|a, b| a.sum().total_cmp(&b.sum()));
-            let Some(leader) = leader.map(|leader| leader.terms.clone()) else { break };
-            for runner in going {
-                if chance_to_be_better(&runner.terms, &leader) < racing.error {
+            going.sort_by(|a, b| a.sum().total_cmp(&b.sum()).then(a.ids.cmp(b.ids)));
+            let behind = going.split_off(self.keep);
+            let Some(last_kept) = going.last().map(|runner| runner.terms.clone()) else { break };
+            for runner in behind {
+                if chance_to_be_better(&runner.terms, &last_kept) < racing.error {
                     runner.dropped = true;
                     dropped.insert(runner.ids.to_vec(), Outcome::Expected(score(&runner.terms)));
                 }

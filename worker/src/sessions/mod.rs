@@ -16,6 +16,7 @@ mod tests;
 pub use attend::Executor;
 pub use process::{JobCommand, MAX_EVENT_BYTES};
 
+use crate::job;
 use crate::store::{Store, StoreError, Transaction, may_restart};
 use shared::catalogue::{Catalogue, FieldError};
 use shared::event::ErrorBody;
@@ -102,7 +103,7 @@ impl Sessions {
     }
 
     async fn validate(&self, spec: RunSpec) -> Vec<ErrorBody> {
-        let wrong = self.catalogue().await.validate(&spec).err().unwrap_or_default();
+        let wrong = job::validate(&spec, &self.catalogue().await).err().unwrap_or_default();
         wrong.into_iter().map(bad_spec).collect()
     }
 }

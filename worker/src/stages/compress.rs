@@ -8,7 +8,7 @@
 use super::hotflip::{feasible, rank};
 use super::moves::best_of;
 use super::params::{integer, real};
-use super::{Best, Params, Search, Stage, StageError};
+use super::{Best, Need, Params, Search, Stage, StageError};
 use shared::catalogue::StageDeclaration;
 use shared::metrics::{gap_closed, mean_ce};
 use shared::spec::Split;
@@ -57,9 +57,13 @@ impl Stage for Compress {
         1
     }
 
+    fn needs(&self, _: &Params) -> Option<Need> {
+        Some(Need::PREFIX)
+    }
+
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
         let Some(start) = search.best.clone() else {
-            return Err(StageError::Missing { stage: "compress", needs: "a prefix: put a search before it" });
+            return Err(StageError::Missing { stage: "compress", needs: Need::PREFIX.advice });
         };
         let Some(scale) = Scale::new(search, &start) else {
             return Ok("the prefix has no effect that could be kept".to_owned());
@@ -79,8 +83,7 @@ impl Stage for Compress {
             // 2. Where that is too much, two that are not missed together.
             let holds = |next: &Option<Best>| next.as_ref().is_some_and(|next| scale.kept(next) >= bound);
             if !holds(&next) && (scale.kept(&current) >= bound || next.is_none()) {
-                let mut pairs = deletions(search, &current.ids, 2)?;
-                pairs.truncate(params.usize("pairs"));
+                let pairs = spread(deletions(search, &current.ids, 2)?, params.usize("pairs"));
                 let pair = best_of(search, step, &pairs, params.usize("validated"))?;
                 measured.extend(next.clone());
                 if holds(&pair) || next.is_none() {
@@ -120,6 +123,12 @@ impl Stage for Compress {
         }
         Ok(summary)
     }
+}
+
+/// At most `count` of them, from all over the list.
+fn spread<T>(all: Vec<T>, count: usize) -> Vec<T> {
+    let every = all.len().div_ceil(count.max(1)).max(1);
+    all.into_iter().step_by(every).take(count).collect()
 }
 
 /// What the effect of a prefix is measured against.
@@ -213,6 +222,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn few_of_many_come_from_all_over() {
+        assert_eq!(spread((0..10).collect(), 4), [0, 3, 6, 9]);
+        assert_eq!(spread((0..3).collect(), 4), [0, 1, 2]);
+        assert!(spread(vec![1, 2], 0).is_empty() && spread(Vec::<u8>::new(), 3).is_empty());
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! `∇ᵢ · (E_b − E_a)`. That ranks replacements; the best of them that satisfy the constraints are
 //! scored with the true loss, and the best of those is taken if it is really better.
 
-use super::moves::{Replacement, init, replacements, scoring, screening, start};
+use super::moves::{Replacement, init, needed_to_start, replacements, scoring, screening, start};
 use super::params::integer;
-use super::{Best, Params, Search, Stage, StageError};
+use super::{Best, Need, Params, Search, Stage, StageError};
 use crate::contest::best;
 use crate::objective::PrefixInput;
 use shared::catalogue::StageDeclaration;
@@ -36,6 +36,10 @@ impl Stage for HotFlip {
 
     fn total_steps(&self, params: &Params) -> usize {
         params.usize("steps")
+    }
+
+    fn needs(&self, params: &Params) -> Option<Need> {
+        needed_to_start(params)
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {

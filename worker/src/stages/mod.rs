@@ -54,8 +54,18 @@ pub trait Stage: Sync {
     /// Its kind and parameters, for forms, help and validation.
     fn declaration(&self) -> StageDeclaration;
 
-    /// How many steps it will report at most.
+    /// How many steps it plans; a stage that learns better while it runs says so with its progress.
     fn total_steps(&self, params: &Params) -> usize;
+
+    /// What an earlier stage has to make before this one can begin.
+    fn needs(&self, _params: &Params) -> Option<Need> {
+        None
+    }
+
+    /// What it makes.
+    fn makes(&self) -> Product {
+        Product::Prefix
+    }
 
     /// Refuses what this model or this machine does not have, before any work. The error names the parameter.
     fn check(&self, _params: &Params, _config: &Config, _saes: &Path) -> Result<(), FieldError> {
@@ -64,6 +74,43 @@ pub trait Stage: Sync {
 
     /// Does it. The answer is one sentence on what came out.
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError>;
+}
+
+/// What a stage leaves for those after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// A prefix of free embedding vectors.
+    SoftPrefix,
+    /// A discrete prefix.
+    Prefix,
+    /// The verdict on a prefix.
+    Verdict,
+}
+
+/// What a stage cannot begin without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// What an earlier stage has to make.
+    pub product: Product,
+    /// The same in words, after "the stage needs …", with what to do.
+    pub advice: &'static str,
+}
+
+impl Need {
+    /// A prefix from any search.
+    pub const PREFIX: Need = Need { product: Product::Prefix, advice: "a prefix: put a search before it" };
+}
+
+/// Refuses a pipeline in which a stage needs what none before it makes.
+pub fn check_order(pipeline: &[(&dyn Stage, Params)]) -> Result<(), FieldError> {
+    for (index, (stage, params)) in pipeline.iter().enumerate() {
+        let Some(need) = stage.needs(params) else { continue };
+        if !pipeline[..index].iter().any(|(before, _)| before.makes() == need.product) {
+            let message = format!("{} needs {}", stage.declaration().kind, need.advice);
+            return Err(FieldError::new(format!("stages[{index}]"), message));
+        }
+    }
+    Ok(())
 }
 
 /// Takes what happens. What the run is asked comes the other way, through the objective's control.

@@ -3,7 +3,7 @@
 
 use super::params::{choice, integer, real};
 use super::projection::{nearest_feasible, random_feasible};
-use super::{Best, Params, Search, StageError};
+use super::{Best, Need, Params, Product, Search, StageError};
 use crate::contest::{Halving, Racing, Screening};
 use crate::objective::PrefixInput;
 use candle_core::Tensor;
@@ -33,7 +33,7 @@ pub fn scoring() -> Vec<ParamDeclaration> {
             "suffixes",
             (1, 1000),
             4,
-            "Halving: train suffixes of a round, other ones in every step.",
+            "Halving: train suffixes of the first round, other ones in every step; each further round takes twice as many.",
         ),
     ]
 }
@@ -70,6 +70,16 @@ impl Replacement {
     }
 }
 
+const TO_START_FROM: Need = Need {
+    product: Product::Prefix,
+    advice: "a prefix to start from: put a search before it, or set init to random or reference",
+};
+
+/// What [`start`] needs.
+pub fn needed_to_start(params: &Params) -> Option<Need> {
+    (params.text("init") == "previous").then_some(TO_START_FROM)
+}
+
 /// The prefix to begin with, scored.
 pub fn start(search: &mut Search<'_>, init: &str, stage: &'static str) -> Result<Best, StageError> {
     let ids = match init {
@@ -82,8 +92,7 @@ pub fn start(search: &mut Search<'_>, init: &str, stage: &'static str) -> Result
         _ => match &search.best {
             Some(best) => return Ok(best.clone()),
             None => {
-                let needs = "a prefix to start from: put projection before it, or set init to random or reference";
-                return Err(StageError::Missing { stage, needs });
+                return Err(StageError::Missing { stage, needs: TO_START_FROM.advice });
             }
         },
     };
@@ -120,16 +129,20 @@ pub fn best_of(
     Ok(scored.into_iter().min_by(|a, b| a.key().total_cmp(&b.key())))
 }
 
+/// What each token in place of the present one would change in the loss, to first order, `(prefix, vocab)`:
+/// `gradient · (embedding − present embedding)`, of the products of gradient and embeddings.
+fn first_order(gradient: &Tensor, embeds: &Tensor, products: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
+    let present = (gradient * embeds)?.sum_keepdim(1)?;
+    products.broadcast_sub(&present)?.to_vec2()
+}
+
 /// The `top_k` best replacements of each position that are allowed between the tokens around it, by
 /// first-order change, best first.
 pub fn replacements(search: &Search<'_>, ids: &[u32], top_k: usize) -> Result<Vec<Vec<Replacement>>, StageError> {
     let backend = search.objective.backend();
     let embeds = backend.embed(ids)?; // (prefix, hidden)
     let (_, gradient) = search.objective.gradient(&embeds, &search.objective.indices(Split::Train))?;
-    // (prefix, hidden) · (vocab, hidden)ᵀ → (prefix, vocab), less what the present token gives
-    let products = backend.embedding_products(&gradient)?;
-    let present: Tensor = (&gradient * &embeds)?.sum_keepdim(1)?;
-    let changes = products.broadcast_sub(&present)?.to_vec2::<f32>()?;
+    let changes = first_order(&gradient, &embeds, &backend.embedding_products(&gradient)?)?;
     let at_position = |(position, changes): (usize, &Vec<f32>)| {
         let (before, after) = (&ids[..position], &ids[position + 1..]);
         let allowed = search.rules.allowed_between(search.tokenizer.vocabulary(), before, after);
@@ -146,4 +159,47 @@ pub fn replacements(search: &Search<'_>, ids: &[u32], top_k: usize) -> Result<Ve
 
 fn by_prediction(a: &Replacement, b: &Replacement) -> std::cmp::Ordering {
     a.predicted.total_cmp(&b.predicted).then(a.id.cmp(&b.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn tensor<const ROWS: usize>(rows: &[[f32; 2]; ROWS]) -> Tensor {
+        Tensor::new(rows, &Device::Cpu).unwrap()
+    }
+
+    /// On a linear loss the first order is all there is; what lowers it most comes first.
+    #[test]
+    fn on_a_linear_loss_the_predicted_changes_are_the_true_ones() {
+        let vocabulary = [[1.0, 0.0], [0.5, -2.0], [-1.0, 3.0], [0.0, 0.25]];
+        let gradient = [[2.0, -1.0], [0.5, 4.0]];
+        let ids = [1usize, 2];
+        let loss = |ids: &[usize; 2]| -> f32 {
+            (0..2).map(|at| (0..2).map(|k| gradient[at][k] * vocabulary[ids[at]][k]).sum::<f32>()).sum()
+        };
+        let embeds = tensor(&ids.map(|id| vocabulary[id]));
+        let products = tensor(&gradient).matmul(&tensor(&vocabulary).t().unwrap()).unwrap();
+        let changes = first_order(&tensor(&gradient), &embeds, &products).unwrap();
+        for (position, changes) in changes.iter().enumerate() {
+            let mut ranked = Vec::new();
+            for (id, &predicted) in changes.iter().enumerate() {
+                let mut replaced = ids;
+                replaced[position] = id;
+                assert!((predicted - (loss(&replaced) - loss(&ids))).abs() < 1e-6);
+                ranked.push(Replacement { position, id: id as u32, predicted });
+            }
+            ranked.sort_by(by_prediction);
+            let losses: Vec<f32> = ranked
+                .iter()
+                .map(|it| {
+                    let mut replaced = ids;
+                    replaced[position] = it.id as usize;
+                    loss(&replaced)
+                })
+                .collect();
+            assert!(losses.is_sorted(), "{losses:?}");
+        }
+    }
 }

@@ -6,10 +6,10 @@
 //! constraints together, and the projected prefix is selected on the validation suffixes.
 
 use super::adam::Adam;
-use super::moves::{init, start};
+use super::moves::{init, needed_to_start, start};
 use super::params::{choice, integer, real};
 use super::projection::{Nearest, Nearness};
-use super::{Best, Params, Search, Stage, StageError};
+use super::{Best, Need, Params, Search, Stage, StageError};
 use crate::objective::PrefixInput;
 use candle_core::Tensor;
 use shared::catalogue::StageDeclaration;
@@ -37,6 +37,10 @@ impl Stage for Pez {
 
     fn total_steps(&self, params: &Params) -> usize {
         params.usize("steps")
+    }
+
+    fn needs(&self, params: &Params) -> Option<Need> {
+        needed_to_start(params)
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {

@@ -9,11 +9,11 @@
 //! the constraints.
 
 use super::adam::Adam;
-use super::moves::{init, replacements, start};
+use super::moves::{init, needed_to_start, replacements, start};
 use super::params::{choice, integer, real};
 use super::projection::first_feasible;
 use super::simplex::{limit_gini, project_to_simplex};
-use super::{Best, Params, Search, Stage, StageError};
+use super::{Best, Need, Params, Search, Stage, StageError};
 use crate::objective::PrefixInput;
 use candle_core::{Device, Tensor};
 use shared::catalogue::StageDeclaration;
@@ -85,6 +85,10 @@ impl Stage for Pgd {
 
     fn total_steps(&self, params: &Params) -> usize {
         params.usize("steps")
+    }
+
+    fn needs(&self, params: &Params) -> Option<Need> {
+        needed_to_start(params)
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {

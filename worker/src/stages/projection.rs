@@ -9,7 +9,7 @@ mod viterbi;
 
 use super::moves::best_of;
 use super::params::{choice, integer, real};
-use super::{Params, Search, Stage, StageError};
+use super::{Need, Params, Product, Search, Stage, StageError};
 use crate::backend::Backend;
 use candle_core::{D, Tensor};
 use rand::RngExt;
@@ -17,6 +17,8 @@ use shared::catalogue::StageDeclaration;
 use std::collections::BTreeMap;
 
 pub struct Projection;
+
+const SOFT: Need = Need { product: Product::SoftPrefix, advice: "a soft prefix: put soft_prompt before it" };
 
 impl Stage for Projection {
     fn declaration(&self) -> StageDeclaration {
@@ -61,9 +63,13 @@ impl Stage for Projection {
         1
     }
 
+    fn needs(&self, _: &Params) -> Option<Need> {
+        Some(SOFT)
+    }
+
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
         let Some(soft) = search.soft.clone() else {
-            return Err(StageError::Missing { stage: "projection", needs: "a soft prefix: put soft_prompt before it" });
+            return Err(StageError::Missing { stage: "projection", needs: SOFT.advice });
         };
         let searched = match params.text("method") {
             "beam" => beam::search_beam(search, &soft.embeds, params)?,

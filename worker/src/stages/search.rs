@@ -7,9 +7,9 @@ use candle_core::Tensor;
 use rand_pcg::Pcg64;
 use shared::adherence::AdherenceRule;
 use shared::event::{Candidate, Event, Flip, RunResult, SuffixBaseline};
-use shared::nontriviality::Rules;
+use shared::nontriviality::{RoundTrip, Rules};
 use shared::spec::{RunSpec, Split};
-use shared::tokens::PromptTokenizer;
+use shared::tokens::{PromptTokenizer, TokensError};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -48,6 +48,8 @@ pub struct Search<'a> {
     pub tokenizer: &'a PromptTokenizer,
     /// What a prefix may not be.
     pub rules: &'a Rules,
+    /// All suffixes, also those that are left out of the objective: a prefix reads back in every one's chat.
+    pub texts: Vec<String>,
     /// Where sparse autoencoders lie.
     pub saes: PathBuf,
     /// The reference prefix in ids.
@@ -210,6 +212,11 @@ impl Search<'_> {
         }
     }
 
+    /// Whether a prefix reads back as the same ids inside every suffix's chat.
+    pub fn round_trip(&self, ids: &[u32]) -> Result<RoundTrip, TokensError> {
+        self.tokenizer.round_trip(ids, &self.spec.separator, self.texts.iter().map(String::as_str))
+    }
+
     /// Why a candidate may not be taken: a rule, or text that does not read back as the same ids
     /// inside the chat of some suffix.
     pub fn objection(&self, ids: &[u32]) -> Result<Option<String>, StageError> {
@@ -218,8 +225,7 @@ impl Search<'_> {
         if let Some(finding) = self.rules.violation(self.tokenizer.vocabulary(), ids) {
             return Ok(Some(format!("{}: {}", rule_name(finding.rule), finding.evidence)));
         }
-        let suffixes = self.objective.suffixes().iter().map(|suffix| suffix.text.as_str());
-        let round_trip = self.tokenizer.round_trip(ids, &self.spec.separator, suffixes)?;
+        let round_trip = self.round_trip(ids)?;
         Ok(round_trip.failures.first().map(|failure| format!("round trip: {}", failure.evidence)))
     }
 }

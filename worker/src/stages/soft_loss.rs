@@ -34,9 +34,9 @@ pub fn params() -> Vec<ParamDeclaration> {
         integer(
             "layer",
             "",
-            (0, 256),
+            (1, 256),
             12,
-            "Hidden state, feature: layers before the residual stream that is looked at.",
+            "Hidden state, feature: layers before the residual stream that is looked at; GemmaScope's layer n is n + 1 here.",
         ),
         name(
             "sae",
@@ -52,7 +52,7 @@ pub fn check(params: &Params, config: &Config, saes: &Path) -> Result<(), FieldE
     let objective = params.text("objective");
     let (layer, layers) = (params.usize("layer"), config.num_hidden_layers);
     if objective != "behaviour" && layer > layers {
-        let message = format!("layer {layer} does not exist: the model has {layers} layers, so 0 to {layers}");
+        let message = format!("layer {layer} does not exist: the model has {layers} layers, so 1 to {layers}");
         return Err(FieldError::new("layer", message));
     }
     if objective == "sae_feature" {

@@ -10,7 +10,7 @@ use super::adam::Adam;
 use super::budget;
 use super::params::{choice, integer, real};
 use super::projection::random_feasible;
-use super::{Params, Search, SoftPrefix, Stage, StageError, soft_loss};
+use super::{Params, Product, Search, SoftPrefix, Stage, StageError, soft_loss};
 use crate::objective::{Loss, PrefixInput};
 use candle_core::Tensor;
 use shared::catalogue::{FieldError, StageDeclaration};
@@ -44,6 +44,10 @@ impl Stage for SoftPrompt {
 
     fn total_steps(&self, params: &Params) -> usize {
         params.usize("steps")
+    }
+
+    fn makes(&self) -> Product {
+        Product::SoftPrefix
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {

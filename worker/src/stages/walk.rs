@@ -5,7 +5,8 @@
 //! something like it; the gradient's are hardly ever better, because first-order changes say little about
 //! tokens that lie far apart. Three parts, each of which spends little on a candidate until it is promising:
 //!
-//! 1. each replacement alone, everything else as in the reference: what harm does it do?
+//! 1. each replacement alone, everything else as in the reference: what harm does it do? (Of a reference that is longer
+//!    than a prefix may be, the tokens go first whose loss alone does least harm.)
 //! 2. whole prefixes, those with the least harm in sum: a contest of all that break no rule;
 //! 3. rounds of edits: tokens replaced, inserted, swapped and deleted. Edits are made of several prefixes, the
 //!    best most often, because the way to a better one may lead through one that is a little worse.
@@ -32,10 +33,22 @@ impl Stage for Walk {
             help: "Starts at the reference, replaces its forbidden tokens by those that hurt least, and edits on."
                 .to_owned(),
             params: vec![
-                integer("near", "tokens", (1, 4096), 16, "Nearest allowed tokens tried in place of a forbidden one."),
+                integer(
+                    "near",
+                    "tokens",
+                    (1, 4096),
+                    16,
+                    "Nearest allowed tokens tried in place of a forbidden one; half as many in an edit, in place of any.",
+                ),
                 integer("harm_suffixes", "suffixes", (1, 1000), 4, "Train suffixes that these are screened on."),
                 integer("crossed", "prefixes", (1, 4096), 32, "Prefixes made of the least harmful replacements."),
-                integer("finalists", "prefixes", (1, 4096), 4, "Best of them, scored on train and validation."),
+                integer(
+                    "finalists",
+                    "prefixes",
+                    (1, 4096),
+                    4,
+                    "Best of them, and of each round of edits, scored on train and validation.",
+                ),
                 integer(
                     "parents",
                     "prefixes",
@@ -62,8 +75,7 @@ impl Stage for Walk {
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
-        let mut reference = search.reference.clone();
-        reference.truncate(search.spec.prefix_tokens);
+        let reference = shortened(search, params)?;
         // 1. What may stand at each position, the least harmful first.
         let mut near = NearTokens::new(search, params.usize("near"))?;
         let options = options(search, &reference, &mut near, params)?;
@@ -77,12 +89,16 @@ impl Stage for Walk {
         }
         let walked = parents[0].best.clone();
         search.objective_event(2, walked.ce_train, walked.ce_validation);
-        search.offer(2, walked.clone());
+        take(search, 2, walked.clone());
         search.progress(2);
         // 3. On from there.
         let (edited, taken) = edit(search, parents, &options, &mut near, params)?;
         let (before, after) = (walked.ce_train, edited.ce_train);
-        Ok(format!("cross-entropy {before:.3} out of the reference, {after:.3} after {taken} edits"))
+        let cut = match search.reference.len() - reference.len() {
+            0 => String::new(),
+            cut => format!("; {cut} tokens of the reference were left out, which are more than a prefix may have"),
+        };
+        Ok(format!("cross-entropy {before:.3} out of the reference, {after:.3} after {taken} edits{cut}"))
     }
 }
 
@@ -94,8 +110,37 @@ struct Choice {
     harm: f64,
 }
 
+/// The reference, cut to what a prefix may have: the tokens go whose loss alone does least harm.
+fn shortened(search: &mut Search<'_>, params: &Params) -> Result<Vec<u32>, StageError> {
+    let (reference, most) = (search.reference.clone(), search.spec.prefix_tokens);
+    if reference.len() <= most {
+        return Ok(reference);
+    }
+    let without = |at: usize| [&reference[..at], &reference[at + 1..]].concat();
+    let candidates: Vec<Vec<u32>> = (0..reference.len()).map(without).collect();
+    let harms = screened(search, &candidates, params)?;
+    let mut kept: Vec<usize> = (0..reference.len()).collect();
+    kept.sort_by(|&a, &b| harms[b].total_cmp(&harms[a]).then(a.cmp(&b)));
+    kept.truncate(most);
+    kept.sort_unstable();
+    Ok(kept.into_iter().map(|at| reference[at]).collect())
+}
+
+/// Cross-entropies on the few train suffixes that the reference steers most, logged as estimates.
+fn screened(search: &mut Search<'_>, candidates: &[Vec<u32>], params: &Params) -> Result<Vec<f64>, StageError> {
+    let train = search.objective.indices(Split::Train);
+    let telling = most_telling_first(&search.steerability(&train)).into_iter();
+    let few: Vec<usize> = telling.take(params.usize("harm_suffixes")).map(|at| train[at]).collect();
+    let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
+    let scores = search.objective.score_in(&prefixes, &few, Precision::Bf16)?;
+    let ces: Vec<f64> = scores.iter().map(|terms| mean(terms).unwrap_or(f64::INFINITY)).collect();
+    let outcomes: Vec<Outcome> = ces.iter().copied().map(Outcome::Expected).collect();
+    search.log(1, candidates, &outcomes);
+    Ok(ces)
+}
+
 /// What may stand at each position of the reference: allowed tokens as they are, and in place of forbidden
-/// ones those near them, the least harmful first. All are logged as dropped, since none was scored on all suffixes.
+/// ones those near them, the least harmful first.
 fn options(
     search: &mut Search<'_>,
     reference: &[u32],
@@ -108,15 +153,8 @@ fn options(
             singles.extend(near.of(search, id)?.into_iter().map(|id| Replacement { position, id, predicted: 0.0 }));
         }
     }
-    let train = search.objective.indices(Split::Train);
-    let telling = most_telling_first(&search.steerability(&train)).into_iter();
-    let few: Vec<usize> = telling.take(params.usize("harm_suffixes")).map(|at| train[at]).collect();
     let candidates: Vec<Vec<u32>> = singles.iter().map(|single| single.applied(reference)).collect();
-    let prefixes: Vec<PrefixInput> = candidates.iter().cloned().map(PrefixInput::Ids).collect();
-    let scores = search.objective.score_in(&prefixes, &few, Precision::Bf16)?;
-    let screened: Vec<f64> = scores.iter().map(|terms| mean(terms).unwrap_or(f64::INFINITY)).collect();
-    let outcomes: Vec<Outcome> = screened.iter().copied().map(Outcome::Expected).collect();
-    search.log(1, &candidates, &outcomes);
+    let screened = screened(search, &candidates, params)?;
     let mut options: Vec<Vec<Choice>> = reference
         .iter()
         .map(|&id| match search.rules.banned_by(id) {
@@ -188,7 +226,7 @@ fn edit(
         let leader = parents[0].best.clone();
         search.objective_event(step, leader.ce_train, leader.ce_validation);
         if parents[0].ce < standing {
-            search.replace_best(step, leader);
+            take(search, step, leader);
             (taken, without_better) = (taken + 1, 0);
         } else {
             without_better += 1;
@@ -280,6 +318,13 @@ struct Scored {
     best: Best,
     /// See [`pooled`].
     ce: f64,
+}
+
+/// Takes a prefix as the run's best, unless a search before this one found a better one.
+fn take(search: &mut Search<'_>, step: usize, best: Best) {
+    if search.best.as_ref().is_none_or(|standing| pooled(search, standing) > pooled(search, &best)) {
+        search.replace_best(step, best);
+    }
 }
 
 /// The best among candidates, the best first: few by few suffixes less of them, the last ones on all of train and

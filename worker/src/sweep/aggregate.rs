@@ -6,6 +6,7 @@ use serde::Serialize;
 use shared::event::Interval;
 use shared::metrics::{PairedComparison, Summary, bootstrap_gap_closed_over_seeds, compare_paired};
 use shared::spec::Split;
+use shared::verdict::PerPrefix;
 use std::collections::BTreeMap;
 
 /// One teacher under one method, over the seeds.
@@ -21,6 +22,9 @@ pub struct GridCell {
     pub test_gap_closed: Option<Summary>,
     /// 95 % interval of its mean over the choice of seeds and of test suffixes.
     pub interval: Option<Interval>,
+    /// Mean share of completions on test that do what the teacher asks for, by their words; empty where no rule knows
+    /// the teacher.
+    pub test_lexical_adherence: PerPrefix,
     /// Each seed with its closed gap on test, in the order of seeds; nothing where the run has none.
     pub seeds: Vec<(u64, Option<f64>)>,
 }
@@ -44,7 +48,7 @@ pub struct MethodSummary {
     pub search_seconds: Option<Summary>,
     /// Closed gap on validation less that on test: what choosing the best on validation flatters.
     pub validation_less_test: Option<Summary>,
-    /// Candidates that the prefix was chosen from.
+    /// Distinct prefixes that were scored on the train suffixes, from which one was chosen.
     pub candidates: Option<Summary>,
     /// Share of runs whose prefix passes every rule.
     pub nontrivial: Option<f64>,
@@ -115,24 +119,38 @@ fn grid_cell((model, teacher, method): (&str, &str, &str), outcomes: &[&Outcome]
     let judged: Vec<&&Outcome> = outcomes.iter().filter(|it| it.test_gap().is_some()).collect();
     let gaps: Vec<f64> = judged.iter().filter_map(|it| it.test_gap()).collect();
     let suffixes: Vec<_> = judged.iter().map(|it| it.test_suffix_gaps()).collect();
+    let lexical = |of: fn(PerPrefix) -> Option<f64>| {
+        let shares: Vec<f64> = judged.iter().filter_map(|it| of(it.lexical_adherence())).collect();
+        Summary::of(&shares).map(|shares| shares.mean)
+    };
     GridCell {
         model: model.to_owned(),
         teacher: teacher.to_owned(),
         method: method.to_owned(),
         test_gap_closed: Summary::of(&gaps),
         interval: bootstrap_gap_closed_over_seeds(&suffixes),
+        test_lexical_adherence: PerPrefix {
+            none: lexical(|it| it.none),
+            reference: lexical(|it| it.reference),
+            found: lexical(|it| it.found),
+        },
         seeds: outcomes.iter().map(|it| (it.key.seed, it.test_gap())).collect(),
     }
 }
 
-/// Closed gaps on test of two methods, where both have one.
-fn pairs(outcomes: &[Outcome], method: &str, against: &str) -> Vec<(f64, f64)> {
+/// Closed gaps on test of two methods, where both have one, by model and teacher.
+fn pairs(outcomes: &[Outcome], method: &str, against: &str) -> Vec<Vec<(f64, f64)>> {
     let of = |method: &str| -> BTreeMap<(&str, &str, u64), f64> {
         let of_method = outcomes.iter().filter(|it| it.key.method == method);
         of_method.filter_map(|it| Some(((&*it.key.model, &*it.key.teacher, it.key.seed), it.test_gap()?))).collect()
     };
     let other = of(against);
-    of(method).into_iter().filter_map(|(place, gap)| Some((gap, *other.get(&place)?))).collect()
+    let mut tasks: BTreeMap<(&str, &str), Vec<(f64, f64)>> = BTreeMap::new();
+    for ((model, teacher, seed), gap) in of(method) {
+        let pair = other.get(&(model, teacher, seed)).map(|&other| (gap, other));
+        tasks.entry((model, teacher)).or_default().extend(pair);
+    }
+    tasks.into_values().collect()
 }
 
 fn method_summary(method: &str, outcomes: &[&Outcome]) -> MethodSummary {
@@ -152,7 +170,7 @@ fn method_summary(method: &str, outcomes: &[&Outcome]) -> MethodSummary {
         search_evaluations: summary(&|it| Some(it.footer.search_evaluations as f64)),
         search_seconds: summary(&|it| Some(it.footer.search_seconds)),
         validation_less_test: summary(&|it| Some(it.result()?.gap_closed.validation? - it.test_gap()?)),
-        candidates: summary(&|it| Some(it.candidates() as f64)),
+        candidates: summary(&|it| Some(it.result()?.candidates_scored as f64)),
         nontrivial: share(&|it| Some(it.result()?.nontriviality.passed)),
         round_trip: share(&Outcome::round_trip),
         against_baseline: None,

@@ -81,7 +81,8 @@ impl Archive {
                 Event::Candidates { stage, step, candidates } => {
                     let Some(spec) = spec else { continue };
                     let (task, ce_reference_train) = *known.get_or_insert_with(|| {
-                        let texts: Vec<(&str, &[u32])> =
+                        // Another seed deals the same suffixes in another order.
+                        let texts: BTreeSet<(&str, &[u32])> =
                             train.iter().map(|suffix| (&*suffix.text, &*suffix.reference.ids)).collect();
                         let task = format!(
                             "{:?}",

@@ -6,6 +6,7 @@ use shared::event::{RunResult, Stamped, SuffixBaseline, SuffixEvaluation};
 use shared::metrics::SuffixGap;
 use shared::spec::{RunSpec, Split};
 use shared::state::RunState;
+use shared::verdict::{LexicalAdherence, PerPrefix, Rate};
 
 /// A cell with its log, replayed.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,19 +56,22 @@ impl Outcome {
         judged.filter_map(move |it| Some((baseline(it.index)?, it))).filter(move |(suffix, _)| suffix.split == split)
     }
 
-    /// Cross-entropies of the test suffixes, for intervals.
-    pub fn test_suffix_gaps(&self) -> Vec<SuffixGap> {
-        let gap = |(suffix, found): (&SuffixBaseline, &SuffixEvaluation)| SuffixGap {
+    /// Cross-entropies of the test suffixes, by their texts, for intervals.
+    pub fn test_suffix_gaps(&self) -> Vec<(&str, SuffixGap)> {
+        let gap = |suffix: &SuffixBaseline, found: &SuffixEvaluation| SuffixGap {
             ce_none: suffix.ce_none,
             ce_reference: suffix.ce_reference,
             ce: found.ce,
             weight: suffix.weight,
         };
-        self.judged(Split::Test).map(gap).collect()
+        self.judged(Split::Test).map(|(suffix, found)| (suffix.text.as_str(), gap(suffix, found))).collect()
     }
 
-    /// Candidates that the search chose its prefix from.
-    pub fn candidates(&self) -> u64 {
-        self.state.candidate_count
+    /// Share of completions on test that do what the teacher asks for, by their words; empty where no rule knows the
+    /// teacher.
+    pub fn lexical_adherence(&self) -> PerPrefix {
+        let rates = self.result().and_then(|it| it.lexical_adherence.as_ref());
+        let share = |of: fn(&LexicalAdherence) -> Rate| rates.map(|rates| of(rates).share);
+        PerPrefix { none: share(|it| it.none), reference: share(|it| it.reference), found: share(|it| it.found) }
     }
 }

@@ -1,6 +1,7 @@
 //! From the file to its cells, with every mistake named before any work starts.
 
 use super::spec::{Ban, MethodSpec, SweepSpec, TeacherSpec};
+use crate::job;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::catalogue::{Catalogue, FieldError};
@@ -152,8 +153,7 @@ fn run_spec(
     spec.budget = method.budget.unwrap_or(sweep.budget);
     spec.constraints = sweep.constraints.clone();
     ban(&mut spec, teacher, catalogue)?;
-    catalogue
-        .validate(&spec)
+    job::validate(&spec, catalogue)
         .map_err(|errors| errors.into_iter().map(|error| locate(error, index, method)).collect::<Vec<_>>())?;
     Ok(spec)
 }

@@ -3,7 +3,7 @@
 
 use super::log::{CellLog, Footer, LogWriter};
 use super::outcome::Outcome;
-use super::plan::{Cell, Plan};
+use super::plan::{Cell, CellKey, Plan};
 use crate::control::Control;
 use crate::device::Machine;
 use crate::job;
@@ -40,6 +40,14 @@ pub enum SweepError {
     /// The model cannot be loaded.
     #[error("{0}")]
     Model(#[from] ErrorBody),
+    /// The model cannot run a cell; none was run.
+    #[error("{} · {} · {} · seed {}: {error}", .key.model, .key.teacher, .key.method, .key.seed)]
+    Refused {
+        /// The cell.
+        key: Box<CellKey>,
+        /// Why.
+        error: ErrorBody,
+    },
     /// The user stopped it.
     #[error("stopped; {done} of {total} cells are done")]
     Stopped {
@@ -166,7 +174,10 @@ impl SweepFolder<'_> {
                 // The other model's memory is free before this one is loaded.
                 other => {
                     drop(other);
-                    LoadedModel::load(&cell.key.model, models, machine, |_| Ok(()))?.remembering()
+                    let model = LoadedModel::load(&cell.key.model, models, machine, |_| Ok(()))?;
+                    let waiting = missing.iter().map(|&(cell, _)| cell).chain([cell]);
+                    preflight(waiting.filter(|it| it.key.model == cell.key.model), catalogue, &model)?;
+                    model.remembering()
                 }
             };
             let model = loaded.insert(model);
@@ -231,6 +242,19 @@ impl SweepFolder<'_> {
         log.finish(footer).map_err(io_error)?;
         Ok(Some(footer))
     }
+}
+
+/// Refuses cells that a model cannot run before it runs any: a mistake in the last one would show after hours.
+fn preflight<'a>(
+    cells: impl Iterator<Item = &'a Cell>,
+    catalogue: &Catalogue,
+    model: &LoadedModel,
+) -> Result<(), SweepError> {
+    for cell in cells {
+        job::preflight(&cell.spec, catalogue, model)
+            .map_err(|error| SweepError::Refused { key: Box::new(cell.key.clone()), error })?;
+    }
+    Ok(())
 }
 
 /// Threads of the CPU engine, as rayon counts them.

@@ -7,6 +7,7 @@ use shared::event::{
 };
 use shared::nontriviality::{Finding, Rule, Verdict};
 use shared::spec::Split;
+use shared::verdict::{LexicalAdherence, Rate};
 use std::path::Path;
 use worker::models::ModelStore;
 use worker::stages::Sink;
@@ -146,7 +147,12 @@ fn result(gap: f64, soft: bool) -> RunResult {
         test_intervals: Default::default(),
         forward_kl: Default::default(),
         argmax_agreement: Default::default(),
-        lexical_adherence: None,
+        lexical_adherence: Some(LexicalAdherence {
+            rule: "has one of the words cat".to_owned(),
+            none: Rate::default(),
+            reference: Rate { share: 0.5, interval: None },
+            found: Rate { share: 0.25, interval: None },
+        }),
         sampled: None,
         transfer: Vec::new(),
         nontriviality: Verdict {

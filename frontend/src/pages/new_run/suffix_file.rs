@@ -138,7 +138,7 @@ pub fn SuffixFile() -> impl IntoView {
 async fn read(file: &File) -> Result<String, String> {
     if file.size() > MAX_FILE_BYTES as f64 {
         let mebibytes = file.size() / (1024.0 * 1024.0);
-        return Err(format!("the file has {mebibytes:.1} MiB, and 1 MiB is more than a run can hold."));
+        return Err(format!("the file has {mebibytes:.1} MiB; beyond 1 MiB use steerage run --suffixes."));
     }
     let buffer = JsFuture::from(file.array_buffer()).await.map_err(|_| "the browser cannot read it.".to_owned())?;
     text_of(js_sys::Uint8Array::new(&buffer).to_vec())

@@ -9,7 +9,7 @@ mod transfer;
 
 use super::params::{choice, integer, real};
 use super::reference::{completion, logged_nll};
-use super::{Params, Search, Stage, StageError};
+use super::{Need, Params, Product, Search, Stage, StageError};
 use crate::objective::PrefixInput;
 use numbers::{cross_entropies, lexical_adherence, over_splits, share, test_intervals};
 use shared::catalogue::StageDeclaration;
@@ -55,9 +55,17 @@ impl Stage for Evaluate {
         OWN_STEPS + params.usize("samples") + transfer::count(params) + params.usize("random")
     }
 
+    fn needs(&self, _: &Params) -> Option<Need> {
+        Some(Need::PREFIX)
+    }
+
+    fn makes(&self) -> Product {
+        Product::Verdict
+    }
+
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {
         let Some(best) = search.best.clone() else {
-            return Err(StageError::Missing { stage: "evaluate", needs: "a prefix: put a search before it" });
+            return Err(StageError::Missing { stage: "evaluate", needs: Need::PREFIX.advice });
         };
         let prefix = PrefixInput::Ids(best.ids.clone());
         let evaluations = evaluate_suffixes(search, params, &prefix)?;
@@ -76,8 +84,7 @@ impl Stage for Evaluate {
         search.progress(search.total_steps);
 
         let ce = CrossEntropies { random, ..cross_entropies(search, &evaluations)? };
-        let suffixes = search.baselines.iter().map(|suffix| suffix.text.as_str());
-        let round_trip = search.tokenizer.round_trip(&best.ids, &search.spec.separator, suffixes)?;
+        let round_trip = search.round_trip(&best.ids)?;
         let mean = |value: fn(&SuffixEvaluation) -> f64| over_splits(search, &evaluations, value);
         let result = RunResult {
             prefix: search.tokenizer.prefix(&best.ids),

@@ -9,10 +9,10 @@
 mod edits;
 
 use self::edits::{NEAR, Proposals};
-use super::moves::{Replacement, init, replacements, scoring, screening, start};
+use super::moves::{Replacement, init, needed_to_start, replacements, scoring, screening, start};
 use super::params::{choice, integer};
 use super::projection::NearTokens;
-use super::{Best, Params, Search, Stage, StageError};
+use super::{Best, Need, Params, Search, Stage, StageError};
 use crate::contest::{Outcome, best};
 use crate::objective::PrefixInput;
 use rand::RngExt;
@@ -55,6 +55,10 @@ impl Stage for Gcg {
 
     fn total_steps(&self, params: &Params) -> usize {
         params.usize("steps")
+    }
+
+    fn needs(&self, params: &Params) -> Option<Need> {
+        needed_to_start(params)
     }
 
     fn run(&self, search: &mut Search<'_>, params: &Params) -> Result<String, StageError> {

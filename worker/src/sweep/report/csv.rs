@@ -37,6 +37,8 @@ fn header() -> Vec<String> {
     names.extend(
         ["gap_closed", "adherence", "exact", "exact_at_k", "overlap_at_k"].iter().flat_map(|name| per_split(name)),
     );
+    names.extend(["none", "reference", "found"].map(|prefix| format!("lexical_adherence_{prefix}_test")));
+    names.extend(["none", "found"].map(|prefix| format!("forward_kl_{prefix}_test")));
     let rest = [
         "test_gap_closed_low",
         "test_gap_closed_high",
@@ -44,7 +46,7 @@ fn header() -> Vec<String> {
         "search_seconds",
         "evaluations",
         "seconds",
-        "candidates",
+        "candidates_scored",
         "nontrivial",
         "round_trip",
         "error",
@@ -80,6 +82,9 @@ fn row(outcome: &Outcome) -> Vec<String> {
     splits(result.map(|it| it.exact));
     splits(result.map(|it| it.exact_at_k));
     splits(result.map(|it| it.overlap_at_k));
+    let (lexical, kl) = (outcome.lexical_adherence(), result.map(|it| it.forward_kl).unwrap_or_default());
+    let per_prefix = [lexical.none, lexical.reference, lexical.found, kl.none, kl.found];
+    row.extend(per_prefix.map(|value| some(value.map(|value| value.to_string()))));
     let interval = result.and_then(|it| it.test_intervals.gap_closed);
     row.extend([
         some(interval.map(|it| it.low.to_string())),
@@ -88,7 +93,7 @@ fn row(outcome: &Outcome) -> Vec<String> {
         outcome.footer.search_seconds.to_string(),
         some(result.map(|it| it.evaluations.to_string())),
         outcome.footer.seconds.to_string(),
-        outcome.candidates().to_string(),
+        some(result.map(|it| it.candidates_scored.to_string())),
         some(result.map(|it| it.nontriviality.passed.to_string())),
         some(outcome.round_trip().map(|it| it.to_string())),
         some(outcome.state.error.as_ref().map(|error| text(&error.message))),

@@ -7,11 +7,14 @@ use super::charts::{SeedCurve, SeedValue, after_projection, before_and_after, tr
 use super::html::{Cell, figure, table};
 use super::text::{escape, number};
 use shared::event::{CrossEntropies, PerSplit};
-use shared::metrics::Summary;
+use shared::metrics::{Summary, gap_closed};
 use shared::spec::Split;
 
 /// Picks one row of a run's cross-entropies.
 type Level = fn(&CrossEntropies) -> PerSplit;
+
+/// A share that a run's cross-entropies on a split give.
+type Share = fn(&CrossEntropies, Split) -> Option<f64>;
 
 /// One fold for each model, teacher and method whose pipeline has a soft prompt and a projection.
 pub fn soft_projected_refined(report: &Report<'_>) -> String {
@@ -56,18 +59,23 @@ fn fold(name: &str, outcomes: &[&Outcome]) -> String {
     for (level, of) in levels {
         for split in Split::ALL {
             let Some(it) = summary(&values(of, split)) else { continue };
-            rows.push(vec![
-                Cell::Head(level.to_owned()),
-                Cell::Text(split.name().to_owned()),
-                Cell::Number(number(Some(it.mean))),
-                Cell::Number(number(it.sd)),
-                Cell::Number(number(Some(it.min))),
-                Cell::Number(number(Some(it.max))),
-                Cell::Number(it.n.to_string()),
-            ]);
+            rows.push(row(level, split, &it));
         }
     }
     let heads = ["prefix", "suffixes", "mean", "sd", "min", "max", "n seeds"];
+    let mut survival = Vec::new();
+    let shares: [(&str, Share); 3] = [
+        ("closed gap of the soft prompt", |ce, split| closed(ce, ce.soft, split)),
+        ("closed gap, refined", |ce, split| closed(ce, ce.final_, split)),
+        ("refined / soft", |ce, split| Some(closed(ce, ce.final_, split)? / closed(ce, ce.soft, split)?)),
+    ];
+    for (share, of) in shares {
+        for split in Split::ALL {
+            let values: Vec<f64> = outcomes.iter().filter_map(|it| of(&it.result()?.ce, split)).collect();
+            let Some(it) = Summary::of(&values) else { continue };
+            survival.push(row(share, split, &it));
+        }
+    }
     let curves: Vec<SeedCurve> = outcomes.iter().map(|it| soft_curve(it)).collect();
     let projected = values(|ce| ce.projected, Split::Train);
     let refined = values(|ce| ce.final_, Split::Train);
@@ -86,8 +94,26 @@ fn fold(name: &str, outcomes: &[&Outcome]) -> String {
             "Cross-entropy before and after the discrete search, one line a seed",
         ),
     ];
-    let table = table("Weighted cross-entropy, in nats a token, over the seeds", &heads, &rows);
-    format!("<details><summary>{}</summary>{table}{}</details>", escape(name), figures.concat())
+    let losses = table("Weighted cross-entropy, in nats a token, over the seeds", &heads, &rows);
+    let survival = table("What of the soft prompt’s gain survives as tokens, over the seeds", &heads, &survival);
+    format!("<details><summary>{}</summary>{losses}{survival}{}</details>", escape(name), figures.concat())
+}
+
+fn row(name: &str, split: Split, it: &Summary) -> Vec<Cell> {
+    vec![
+        Cell::Head(name.to_owned()),
+        Cell::Text(split.name().to_owned()),
+        Cell::Number(number(Some(it.mean))),
+        Cell::Number(number(it.sd)),
+        Cell::Number(number(Some(it.min))),
+        Cell::Number(number(Some(it.max))),
+        Cell::Number(it.n.to_string()),
+    ]
+}
+
+/// Share of the gap that a prefix with these cross-entropies closes.
+fn closed(ce: &CrossEntropies, level: PerSplit, split: Split) -> Option<f64> {
+    gap_closed(ce.none.get(split)?, ce.reference.get(split)?, level.get(split)?)
 }
 
 fn summary(values: &[SeedValue]) -> Option<Summary> {

@@ -78,9 +78,11 @@ const DEFINITIONS: &str = "<section><h2>How to read this</h2><ul>\
 <li><b>CE</b>: weighted cross-entropy of the reference’s completions, in nats a token.</li>\
 <li><b>Test</b>: suffixes that no search saw. <b>Validation</b>: suffixes that choose among a search’s candidates, so that its \
 numbers there are flattered; the difference to test says how much.</li>\
-<li><b>Interval</b>: 95 %, by the bootstrap. In the grid, seeds are drawn and then the suffixes of each; in comparisons, pairs \
-(model, teacher, seed) are drawn. With few seeds or pairs they cover too little. They say nothing about other teachers than these.</li>\
-<li><b>Adherence</b>: share of completions that are likelier under the reference than without a prefix.</li>\
+<li><b>Interval</b>: 95 %, by the bootstrap. In the grid, seeds are drawn and suffixes are drawn, each for all seeds that have it: it says nothing about \
+other teachers. In comparisons, tasks (model and teacher) are drawn and then the pairs of each. With few seeds, tasks or pairs they cover \
+too little.</li>\
+<li><b>Adherence</b>: share of completions that are likelier under the reference than without a prefix. <b>By words</b>: share whose \
+words do what the teacher asks for, where a rule knows the teacher; a prefix can close much of the gap by manner and still miss the topic.</li>\
 <li><b>Round trip</b>: the prefix as text, inside the chat of every suffix, gives the ids that were scored.</li>\
 <li><b>Evaluations</b>: forwards of one (candidate, suffix) of the search stages; a gradient counts as one a suffix.</li>\
 <li>Characters that do not show are written as escapes, as in \\n or \\u{202e}.</li>\

@@ -34,7 +34,6 @@ fn cell(outcome: &Outcome) -> Value {
         "search_seconds": outcome.footer.search_seconds,
         "seconds": outcome.footer.seconds,
         "threads": outcome.footer.threads,
-        "candidates": outcome.candidates(),
         "round_trip": outcome.round_trip(),
         "error": outcome.state.error,
     })

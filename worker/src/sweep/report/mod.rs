@@ -56,8 +56,8 @@ pub fn write_all(report: &Report<'_>, folder: &Path) -> io::Result<Vec<PathBuf>>
         .into_iter()
         .map(|(name, contents)| {
             let path = folder.join(name);
-            // A report that is half written never has its name.
-            let partial = path.with_extension("tmp");
+            // A report that is half written never has its name; processes that share a sweep may write at once.
+            let partial = folder.join(format!("{name}.{}.tmp", std::process::id()));
             fs::write(&partial, contents)?;
             fs::rename(&partial, &path)?;
             Ok(path)

@@ -10,6 +10,7 @@ use super::text::{escape, interval, number, percent};
 use shared::event::ModelCard;
 use shared::metrics::Summary;
 use shared::spec::Split;
+use shared::verdict::PerPrefix;
 use std::collections::BTreeMap;
 
 /// Test suffixes of a cell whose completions are shown.
@@ -83,9 +84,10 @@ pub fn grid(report: &Report<'_>) -> String {
                     n => format!("<br><span class=\"bad\">{n} without a value</span>"),
                 };
                 Cell::Html(format!(
-                    "{}<br><span class=\"soft\">interval {}</span>{note}<br>{}",
+                    "{}<br><span class=\"soft\">interval {}{}</span>{note}<br>{}",
                     mean_sd(cell.test_gap_closed),
                     interval(cell.interval),
+                    by_words(cell.test_lexical_adherence),
                     strip(&title, &seeds(cell), range)
                 ))
             });
@@ -95,12 +97,22 @@ pub fn grid(report: &Report<'_>) -> String {
         let names: Vec<String> = report.plan.spec.methods.iter().map(|method| escape(&method.name)).collect();
         let heads: Vec<&str> = std::iter::once("teacher").chain(names.iter().map(String::as_str)).collect();
         let caption = format!(
-            "{}: closed gap on test, mean ± sd (min to max, n seeds), its 95 % interval, and each seed as a dot",
+            "{}: closed gap on test, mean ± sd (min to max, n seeds), its 95 % interval, mean adherence by words, and each seed as a dot",
             escape(model)
         );
         tables.push_str(&table(&caption, &heads, &rows));
     }
     format!("<section><h2>Closed gap on test</h2>{tables}</section>")
+}
+
+/// Whether what closes the gap also does what the teacher asks for.
+fn by_words(adherence: PerPrefix) -> String {
+    let PerPrefix { none, reference, found } = adherence;
+    let [none, reference, found] = [none, reference, found].map(percent);
+    if found == percent(None) {
+        return String::new();
+    }
+    format!("<br>adherence by words {found} (reference {reference}, none {none})")
 }
 
 /// What each method spent, and how honest its choice on validation was.
@@ -189,7 +201,8 @@ pub fn prefixes(report: &Report<'_>) -> String {
     let row = |it: &Outcome| {
         let result = it.result()?;
         let failed = result.nontriviality.findings.iter().filter(|finding| !finding.passed);
-        let failed: Vec<String> = failed.map(|finding| format!("{:?}: {}", finding.rule, finding.evidence)).collect();
+        let failed: Vec<String> =
+            failed.map(|finding| format!("{}: {}", finding.rule.name(), finding.evidence)).collect();
         let ids = result.prefix.ids().iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
         Some(vec![
             Cell::Head(it.key.teacher.clone()),
@@ -201,6 +214,7 @@ pub fn prefixes(report: &Report<'_>) -> String {
             Cell::Number(number(result.gap_closed.test)),
             Cell::Number(interval(result.test_intervals.gap_closed)),
             Cell::Number(number(result.adherence.found.get(Split::Test))),
+            Cell::Number(percent(it.lexical_adherence().found)),
             Cell::Text(if failed.is_empty() { "yes".to_owned() } else { failed.join("; ") }),
             Cell::Text(it.round_trip().map_or("–", |passed| if passed { "yes" } else { "no" }).to_owned()),
         ])
@@ -215,6 +229,7 @@ pub fn prefixes(report: &Report<'_>) -> String {
         "closed gap, test",
         "95 % interval",
         "adherence, test",
+        "adherence by words, test",
         "nontrivial",
         "round trip",
     ];
