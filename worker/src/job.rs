@@ -203,7 +203,12 @@ fn run_stages(
 /// Everything of a spec that can be wrong without asking a model.
 pub fn validate(spec: &RunSpec, catalogue: &Catalogue) -> Result<(), Vec<FieldError>> {
     catalogue.validate(spec)?;
-    stages::check_order(&pipeline(spec)).map_err(|error| vec![error])
+    let pipeline = pipeline(spec);
+    if pipeline.len() < spec.stages.len() {
+        // A stage that only the catalogue knows: whether it makes what a later one needs is not ours to judge.
+        return Ok(());
+    }
+    stages::check_order(&pipeline).map_err(|error| vec![error])
 }
 
 /// Refuses what this model cannot run: contradicting constraints, a reference or suffix beyond its context, a layer
